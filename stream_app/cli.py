@@ -1,0 +1,267 @@
+"""The command line: run, demo, check, analyze."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime as dt
+import difflib
+import os
+import re
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import orjson
+
+from stream_app import __version__
+from stream_app.cli_tables import retention_table
+from stream_app.domain.errors import ConfigurationError, StreamAppError
+from stream_app.domain.events import ENGAGEMENT, REPURCHASE
+from stream_app.domain.periods import EPOCH, WEEKDAYS, Calendar, Grain
+from stream_app.settings import Settings, load_settings, values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+EXIT_OK, EXIT_WRONG, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED = 0, 2, 130, 141
+_FIRST_YEAR, _LAST_YEAR = 1970, 2099
+
+
+class Program:
+    """What the sub-commands call. Imported when called: `--help` loads neither Kafka client nor web server."""
+
+    def run(self, settings: Settings) -> int:
+        """Run the service until it is stopped."""
+        from stream_app.bootstrap import run
+
+        return run(settings)
+
+    def check(self, settings: Settings) -> int:
+        """Try every connection and print what was found."""
+        from stream_app.bootstrap import check
+
+        return check(settings)
+
+    def demo(self, settings: Settings, **options: Any) -> int:
+        """Play real and simulated events through the service."""
+        from stream_app.demo.run import demo
+
+        return demo(settings, **options)
+
+    def analyze(self, path: str, **options: Any) -> dict[str, Any]:
+        """Retention of the events of a file."""
+        from stream_app.offline import analyze
+
+        return analyze(path, **options)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what was probably meant by a word it does not know. Options are written out, never abbreviated."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False} | options)
+
+    def error(self, message: str) -> NoReturn:
+        word, known = "", []
+        if found := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+            word, known = found[1], re.findall(r"[\w-]+", found[2])
+        elif message.startswith("unrecognized"):
+            word = next((w for w in message.split() if w.startswith("-")), "").partition("=")[0]
+            known = list(self._option_string_actions)
+        close = difflib.get_close_matches(word, known, 1)
+        super().error(f"{message}; did you mean {close[0]}?" if close else message)
+
+
+def _typed(parse: Callable[[object], Any]) -> Callable[[str], Any]:
+    """A settings parser as an argparse type, its message kept."""
+
+    def convert(given: str) -> Any:
+        try:
+            return parse(given)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{given!r} {error}") from error
+
+    return convert
+
+
+def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    parser = _Parser(
+        prog="stream-app",
+        description="Exact retention and churn from the events you already have in Kafka.",
+        epilog="Every setting also has an environment variable STREAM_APP_<NAME>; see the README.",
+    )
+    parser.add_argument("--version", action="version", version=f"stream-app {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    run = commands.add_parser("run", help="read events from Kafka, serve figures, raise alerts")
+    demo = commands.add_parser("demo", help="the whole service on this machine, with real and simulated events")
+    check = commands.add_parser("check", help="check configuration, rules and connections, then exit")
+    analyze = commands.add_parser("analyze", help="retention of the events in a file, without Kafka")
+
+    for command, broker in ((run, ["--broker"]), (check, ["--broker"]), (demo, ["--broker", "--kafka"])):
+        what = "play through this broker instead of an embedded one" if command is demo else "Kafka to connect to"
+        command.add_argument("--config", metavar="FILE", help="settings, YAML")
+        command.add_argument(*broker, dest="broker", metavar="HOST:PORT", help=what)
+        command.add_argument("--redis", metavar="URL", help="Redis to keep the figures in; without it an embedded one")
+        command.add_argument("--rules", metavar="FILE", help="alert rules, YAML")
+    demo.add_argument("--once", action="store_true", help="exit when everything is through, with a summary")
+    demo.add_argument("--json", action="store_true", help="with --once: the purchase log's monthly matrix as JSON")
+    demo.add_argument("--port", dest="web_port", metavar="N", help="port of the page")
+    _analyze_options(analyze)
+    return parser, {"run": run, "demo": demo, "check": check, "analyze": analyze}
+
+
+def _analyze_options(parser: _Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="events, one JSON object a line; - is standard input")
+    parser.add_argument(
+        "--definition",
+        choices=[ENGAGEMENT.name, REPURCHASE.name],
+        default=ENGAGEMENT.name,
+        help="which events start a cohort and count as a return (default: engagement, any event)",
+    )
+    parser.add_argument("--grain", choices=[g.value for g in Grain], default="day", help="(default: day)")
+    parser.add_argument(
+        "--kind",
+        choices=["classic", "rolling"],
+        default="classic",
+        help="a return in period k, or in k or later (default: classic)",
+    )
+    parser.add_argument("--segment", metavar="DIM", help="a table for each value of this dimension")
+    parser.add_argument(
+        "--timezone", metavar="ZONE", type=_typed(values.timezone), default="UTC", help="IANA name (default: UTC)"
+    )
+    parser.add_argument("--week-start", choices=WEEKDAYS, default="monday", metavar="DAY", help="(default: monday)")
+    parser.add_argument(
+        "--until",
+        metavar="INSTANT",
+        help="leave out events from here on, and close every period before it: a date or 1998-07-01T00:00:00Z"
+        " (default: the last event)",
+    )
+    parser.add_argument(
+        "--currency", metavar="CODE", type=_typed(values.currency), default="USD", help="of amounts (default: USD)"
+    )
+    parser.add_argument(
+        "--top",
+        metavar="N",
+        type=_typed(values.whole(1, 1000)),
+        default=20,
+        help="largest values of the dimension that are shown (default: 20)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def instant(given: str, calendar: Calendar) -> int:
+    """The instant (ms) a date or RFC 3339 time means; a date is its local midnight.
+
+    Raises:
+        ConfigurationError: it is neither, has no offset, or lies outside the years the calendar knows.
+    """
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", given):
+            date = dt.date.fromisoformat(given)
+            if _FIRST_YEAR <= date.year <= _LAST_YEAR:
+                return calendar.start(Grain.DAY, (date - EPOCH).days)
+        elif re.fullmatch(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", given):
+            moment = dt.datetime.fromisoformat(given.upper())
+            if _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+                return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
+    except ValueError:
+        pass  # such as the 31st of June: told below like everything else
+    raise ConfigurationError(
+        f"--until: {given!r} is not an instant from {_FIRST_YEAR} to {_LAST_YEAR}; write a date as 1998-07-01"
+        " or a time with its offset as 1998-07-01T00:00:00Z or 1998-07-01T02:00:00+02:00"
+    )
+
+
+def _analyze(program: Program, args: argparse.Namespace) -> int:
+    calendar = Calendar(args.timezone, args.week_start)
+    try:
+        answer = program.analyze(
+            args.file,
+            definition=args.definition,
+            grain=args.grain,
+            kind=args.kind,
+            segment=args.segment,
+            calendar=calendar,
+            until_ms=None if args.until is None else instant(args.until, calendar),
+            currency=args.currency,
+            top=args.top,
+        )
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"FILE: {args.file!r} cannot be read: {error.strerror or error}; correct it"
+        ) from error
+    if args.json:
+        print(orjson.dumps(answer).decode())
+    else:
+        print(retention_table(answer, width=_terminal_width()))
+    return EXIT_OK
+
+
+def _terminal_width() -> int | None:
+    """Characters in a line of the terminal; None where the output goes to a file or another program."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _serve(program: Program, args: argparse.Namespace) -> int:
+    """Run, demo and check: those that need settings."""
+    names = ("broker", "redis", "rules", "web_port")
+    overrides = {name: getattr(args, name, None) for name in names}
+    settings = load_settings(args.config, os.environ, overrides)
+    if args.command == "check":
+        return program.check(settings)
+    try:
+        if args.command == "run":
+            return program.run(settings)
+        # Only a broker named on the command line: the demo must not write into one that a config file names.
+        kafka = settings.bootstrap_servers if args.broker else None
+        return program.demo(settings, once=args.once, as_json=args.json, kafka=kafka)
+    except KeyboardInterrupt:
+        return EXIT_OK  # how both are meant to end
+
+
+def _close_stdout() -> None:
+    """Point standard output away from a reader that has gone, so that the interpreter's last flush is quiet."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main(argv: Sequence[str] | None = None, program: Program | None = None) -> int:
+    """Run one sub-command.
+
+    Args:
+        argv: the arguments; those of the process if absent.
+        program: what the sub-commands call; the real one if absent.
+
+    Returns:
+        0 done, 2 something is wrong that the message on standard error names, 130 interrupted, 141 the reader
+        of the output went away; `run` and `demo` also end with 0 on Ctrl-C.
+    """
+    parser, commands = _parsers()
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        commands.get(args.command, parser).error(f"unrecognized arguments: {' '.join(unknown)}")
+    if args.command is None:
+        parser.error(f"no command given; use one of {', '.join(commands)}")
+    if args.command == "demo" and args.json and not args.once:
+        commands["demo"].error("--json needs --once: without it the demo does not end")
+    handler = _analyze if args.command == "analyze" else _serve
+    try:
+        code = handler(program or Program(), args)
+        sys.stdout.flush()
+    except StreamAppError as error:
+        print(f"stream-app {args.command}: {error}", file=sys.stderr)
+        return EXIT_WRONG
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _close_stdout()
+        return EXIT_PIPE_CLOSED
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

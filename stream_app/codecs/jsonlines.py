@@ -1,0 +1,104 @@
+"""A file of JSON lines as blocks of records, in bounded memory, each record with its line number.
+
+A block is what `EventDecoder.decode(None, block.values, now_ms)` takes; `block.line(position)` gives the line of a
+dead letter. Blank lines are skipped but counted. gzip is recognised by its first bytes; a byte order mark is dropped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, cast
+
+from stream_app.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: Lines in a block, and bytes after which it ends before.
+BLOCK_LINES = 20_000
+BLOCK_BYTES = 8 << 20
+#: A longer line is cut and marked, so that it is no JSON: no record of Kafka is as long (1 MB by default).
+LONGEST_LINE = 2 << 20
+CUT = b" ... (line cut: too long)"
+_READ = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some consecutive records of a file.
+
+    Args:
+        values: the records, without line ends.
+        lines: the line number of each, from 1.
+    """
+
+    values: list[bytes]
+    lines: Sequence[int]
+
+    def line(self, position: int) -> int:
+        """The line number of the record at a position of the block, as a `DeadLetter` names it."""
+        return self.lines[position]
+
+
+def read_blocks(
+    file: IO[bytes], *, name: str = "file", block_lines: int = BLOCK_LINES, block_bytes: int = BLOCK_BYTES
+) -> Iterator[Block]:
+    """Read a file to its end in blocks.
+
+    Args:
+        file: open for reading bytes; need not be seekable (stdin's `buffer` will do). May be compressed by gzip.
+        name: how messages call the file.
+        block_lines: the most records in a block.
+        block_bytes: the size past which a block takes no further record.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or its gzip is damaged or cut off.
+    """
+    values: list[bytes] = []
+    lines: list[int] = []
+    size = number = 0
+    try:
+        for number, line in enumerate(_lines(_unpacked(file)), 1):
+            if not line or line.isspace():
+                continue
+            values.append(line)
+            lines.append(number)
+            size += len(line)
+            if len(values) >= block_lines or size >= block_bytes:
+                yield Block(values, lines)
+                values, lines, size = [], [], 0
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigurationError(f"{name}: cannot be read after line {number} ({error}); give a whole file") from error
+    if values:
+        yield Block(values, lines)
+
+
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    """The file itself, or what is in it when its first bytes are gzip's."""
+    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", file))
+    if buffered.peek(2)[:2] == _GZIP:
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=buffered))
+    return buffered
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file without their ends; one longer than `LONGEST_LINE` is cut."""
+    rest, cut, first = b"", False, True
+    while data := file.read(_READ):
+        parts = data.split(b"\n")
+        if first:
+            parts[0], first = parts[0].removeprefix(_BOM), False
+        parts[0] = rest + parts[0]
+        rest = parts.pop()
+        for part in parts:
+            yield part[:LONGEST_LINE] + CUT if cut or len(part) > LONGEST_LINE else part
+            cut = False
+        if len(rest) > LONGEST_LINE:
+            rest, cut = rest[:LONGEST_LINE], True
+    if rest:
+        yield rest + CUT if cut else rest

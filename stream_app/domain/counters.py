@@ -1,0 +1,226 @@
+"""Counters: how many users stand in each cell, by definition, measure, segment and period.
+
+A counter block belongs to one period, because a stream in order moves only the cells of the present period:
+
+    measure        block of period p                                        length
+    <grain>.size   users whose cohort is p                                  1
+    <grain>.on     over index k: users of cohort p - k active in p          up to the horizon
+    <grain>.last   over index k: users of cohort p - k last active in p     up to the horizon
+    day.active     users active at the end of day p (inactivity window)     1
+
+All are sums over users, so the blocks of the source partitions add up to those of the service.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from stream_app.domain.periods import Grain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+#: `()` for all users, else (dimension, value).
+Series = tuple[()] | tuple[str, str]
+ALL: Series = ()
+NONE = "(none)"
+OTHER = "(other)"
+ACTIVE = "day.active"
+
+
+def measure(grain: Grain, kind: str) -> str:
+    """The name of a measure: `kind` is `size`, `on` or `last`."""
+    return f"{grain.value}.{kind}"
+
+
+class BlockKey(NamedTuple):
+    """What a counter block counts."""
+
+    definition: str
+    measure: str
+    series: Series
+    period: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Users entering (`sign` 1) or leaving (-1) cells of one measure: three columns of equal length."""
+
+    definition: str
+    measure: str
+    combos: NDArray[np.int64]
+    periods: NDArray[np.int64]
+    indexes: NDArray[np.int64]
+    sign: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Users active (`sign` 1) or no longer so (-1) on the days `first` to `stop` - 1: columns of equal length."""
+
+    definition: str
+    combos: NDArray[np.int64]
+    first: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    sign: int
+
+
+Transition = Cells | Spans
+
+
+class Segments:
+    """The segment values of one partition's users: combinations of values, and the series each belongs to.
+
+    Args:
+        dimensions: the configured dimensions, in order.
+        max_values: how many values a dimension may have; any more are counted as `(other)` for good.
+    """
+
+    def __init__(self, dimensions: Sequence[str], max_values: int = 1000) -> None:
+        self.dimensions = tuple(dimensions)
+        self.combos: list[tuple[str, ...]] = []
+        self.series: list[Series] = [ALL]
+        self.capped: dict[str, int] = dict.fromkeys(self.dimensions, 0)
+        self._max_values = max_values
+        self._combo_ids: dict[tuple[str, ...], int] = {}
+        self._series_ids: dict[Series, int] = {ALL: 0}
+        self._values = dict.fromkeys(self.dimensions, 0)
+        self._members = np.zeros((16, len(self.dimensions) + 1), np.int64)
+
+    def combo(self, values: tuple[str, ...]) -> int:
+        """The number of a combination of values, one a dimension. May differ in value where the cap was reached."""
+        known = self._combo_ids.get(values)
+        if known is not None:
+            return known
+        admitted = tuple(self._admit(d, v) for d, v in zip(self.dimensions, values, strict=True))
+        number = self._combo_ids.get(admitted)
+        if number is None:
+            number = len(self.combos)
+            self.combos.append(admitted)
+            self._combo_ids[admitted] = number
+            if number >= len(self._members):
+                self._members = np.concatenate([self._members, np.zeros_like(self._members)])
+            self._members[number, 1:] = [self._series_ids[s] for s in zip(self.dimensions, admitted, strict=True)]
+        self._combo_ids[values] = number
+        return number
+
+    def _admit(self, dimension: str, value: str) -> str:
+        if (dimension, value) not in self._series_ids:
+            if self._values[dimension] >= self._max_values and value not in (NONE, OTHER):
+                self.capped[dimension] += 1
+                return self._admit(dimension, OTHER)
+            self._values[dimension] += 1
+            self._series_ids[(dimension, value)] = len(self.series)
+            self.series.append((dimension, value))
+        return value
+
+    def series_of(self, combos: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The series of each combination, all users first: shape (n, dimensions + 1)."""
+        return self._members[combos]
+
+
+class Counters:
+    """The counter blocks of one source partition, and which of them changed since they were last taken.
+
+    Args:
+        segments: the partition's segments, which give each user's series.
+    """
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+        # (definition, measure) -> period -> int32 matrix (series, index); rows and columns grow by doubling.
+        self._pages: dict[tuple[str, str], dict[int, NDArray[np.int32]]] = {}
+        self._dirty: dict[tuple[str, str, int], NDArray[np.bool_]] = {}
+
+    def apply(self, transitions: Sequence[Transition]) -> None:
+        """Adds the transitions. Their order does not matter."""
+        for transition in transitions:
+            if transition.combos.size:
+                if isinstance(transition, Cells):
+                    self._add_cells(transition)
+                else:
+                    self._add_spans(transition)
+
+    def _add_cells(self, cells: Cells) -> None:
+        order = np.argsort(cells.periods, kind="stable")
+        periods, indexes = cells.periods[order], cells.indexes[order]
+        series = self._segments.series_of(cells.combos[order])
+        bounds = np.flatnonzero(np.diff(periods)) + 1
+        for start, stop in zip([0, *bounds.tolist()], [*bounds.tolist(), periods.size], strict=True):
+            rows, columns = series[start:stop], indexes[start:stop]
+            page = self._page(cells.definition, cells.measure, int(periods[start]), int(columns.max()) + 1)
+            width = page.shape[1]
+            flat = (rows * width + columns[:, None]).ravel()
+            np.add.at(page.reshape(-1), flat, np.int32(cells.sign))
+            self._touch(cells.definition, cells.measure, int(periods[start]))[rows.ravel()] = True
+
+    def _add_spans(self, spans: Spans) -> None:
+        low, high = int(spans.first.min()), int(spans.stop.max())
+        series = self._segments.series_of(spans.combos)
+        width = high - low + 1
+        steps = np.zeros((len(self._segments.series), width), np.int32)
+        flat = steps.reshape(-1)
+        np.add.at(flat, (series * width + (spans.first - low)[:, None]).ravel(), np.int32(spans.sign))
+        np.add.at(flat, (series * width + (spans.stop - low)[:, None]).ravel(), np.int32(-spans.sign))
+        change = np.cumsum(steps, axis=1, dtype=np.int32)
+        for offset in np.flatnonzero(change.any(axis=0)).tolist():
+            page = self._page(spans.definition, ACTIVE, low + offset, 1)
+            column = change[:, offset]
+            page[: column.size, 0] += column
+            self._touch(spans.definition, ACTIVE, low + offset)[: column.size] |= column != 0
+
+    def _page(self, definition: str, name: str, period: int, width: int) -> NDArray[np.int32]:
+        pages = self._pages.setdefault((definition, name), {})
+        page = pages.get(period)
+        height = len(self._segments.series)
+        if page is None or page.shape[0] < height or page.shape[1] < width:
+            old = np.zeros((0, 0), np.int32) if page is None else page
+            shape = (_room(height, old.shape[0]), _room(width, old.shape[1]))
+            page = np.zeros(shape, np.int32)
+            page[: old.shape[0], : old.shape[1]] = old
+            pages[period] = page
+        return page
+
+    def _touch(self, definition: str, name: str, period: int) -> NDArray[np.bool_]:
+        key = (definition, name, period)
+        height = len(self._pages[definition, name][period])
+        dirty = self._dirty.get(key)
+        if dirty is None or len(dirty) < height:
+            grown = np.zeros(height, np.bool_)
+            if dirty is not None:
+                grown[: len(dirty)] = dirty
+            self._dirty[key] = dirty = grown
+        return dirty
+
+    def touch_all(self) -> None:
+        """Marks every block as changed, so that `take_dirty` gives them all."""
+        for (definition, name), pages in self._pages.items():
+            for period in pages:
+                self._touch(definition, name, period)[: len(self._segments.series)] = True
+
+    def take_dirty(self) -> Iterator[tuple[BlockKey, NDArray[np.int64]]]:
+        """The blocks changed since the last call, with their present values; each is then clean."""
+        taken, self._dirty = self._dirty, {}
+        for (definition, name, period), rows in taken.items():
+            page = self._pages[definition, name][period]
+            for row in np.flatnonzero(rows[: len(self._segments.series)]).tolist():
+                yield BlockKey(definition, name, self._segments.series[row], period), page[row].astype(np.int64)
+
+    def blocks(self) -> Iterator[tuple[BlockKey, NDArray[np.int64]]]:
+        """Every block, whatever changed."""
+        for (definition, name), pages in self._pages.items():
+            for period, page in pages.items():
+                for row, series in enumerate(self._segments.series[: len(page)]):
+                    yield BlockKey(definition, name, series, period), page[row].astype(np.int64)
+
+
+def _room(wanted: int, had: int) -> int:
+    size = max(had, 1)
+    while size < wanted:
+        size *= 2
+    return size

@@ -1,0 +1,144 @@
+"""Periods of the business time zone: which day, week or month an instant falls in.
+
+Periods are numbered by ordinals that follow each other without a gap, so `k` periods later is an addition:
+a day is its count of local dates since 1970-01-01, a week the count of weeks since the first `week_start` on or
+before that date, a month `12 * (year - 1970) + month - 1`. Instants are int64 milliseconds since the epoch (UTC).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from stream_app.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DAY_MS = 86_400_000
+EPOCH = dt.date(1970, 1, 1)
+_EPOCH_WEEKDAY = EPOCH.weekday()
+_FIRST_YEAR, _LAST_YEAR = 1970, 2100
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class Grain(StrEnum):
+    """The length of a period."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+#: How many periods after a cohort's own are kept, by grain (the first one has index 0).
+HORIZON: dict[Grain, int] = {Grain.DAY: 384, Grain.WEEK: 128, Grain.MONTH: 64}
+
+
+class Calendar:
+    """Maps instants to local days and days to periods, in one IANA time zone, right across clock changes.
+
+    Args:
+        timezone: IANA name, such as `Europe/Berlin`.
+        week_start: the day a week begins, `monday` to `sunday`.
+
+    Raises:
+        ConfigurationError: the time zone or the week day is unknown.
+    """
+
+    def __init__(self, timezone: str = "UTC", week_start: str = "monday") -> None:
+        try:
+            self._zone = ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ConfigurationError(
+                f"timezone: {timezone!r} is not an IANA time zone name; use one such as 'UTC' or 'Europe/Berlin'"
+            ) from error
+        if week_start not in WEEKDAYS:
+            raise ConfigurationError(f"week_start: {week_start!r} is not a day; use one of {', '.join(WEEKDAYS)}")
+        self.timezone = timezone
+        self.week_start = week_start
+        # Days from the epoch back to the first day of week 0.
+        self._week_shift = (_EPOCH_WEEKDAY - WEEKDAYS.index(week_start)) % 7
+
+    @cached_property
+    def _transitions(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Instants (ms) at which the offset to UTC changes, and the offset (ms) in force from each on."""
+        first = int(dt.datetime(_FIRST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
+        last = int(dt.datetime(_LAST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
+        starts, offsets = [first], [self._offset(first)]
+        # Half a day is shorter than any pair of changes that a zone has made.
+        for second in range(first, last, 43_200):
+            if self._offset(second + 43_200) != offsets[-1]:
+                low, high = second, second + 43_200
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    low, high = (middle, high) if self._offset(middle) == offsets[-1] else (low, middle)
+                starts.append(high)
+                offsets.append(self._offset(high))
+        return np.array(starts, np.int64) * 1000, np.array(offsets, np.int64) * 1000
+
+    def _offset(self, second: int) -> int:
+        offset = dt.datetime.fromtimestamp(second, self._zone).utcoffset()
+        return int(offset.total_seconds()) if offset is not None else 0
+
+    def days(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The local day of each instant: int64 ordinals, same shape as `times` (ms)."""
+        starts, offsets = self._transitions
+        if len(starts) == 1:
+            return (times + offsets[0]) // DAY_MS
+        place = np.searchsorted(starts, times, side="right") - 1
+        return (times + offsets[np.maximum(place, 0)]) // DAY_MS
+
+    def day(self, time: int) -> int:
+        """The local day of one instant (ms)."""
+        return int(self.days(np.array([time], np.int64))[0])
+
+    def periods(self, grain: Grain, days: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The period of each local day: int64 ordinals, same shape as `days`."""
+        if grain is Grain.DAY:
+            return days
+        if grain is Grain.WEEK:
+            return (days + self._week_shift) // 7
+        return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+
+    def period(self, grain: Grain, day: int) -> int:
+        """The period of one local day."""
+        return int(self.periods(grain, np.array([day], np.int64))[0])
+
+    def first_day(self, grain: Grain, ordinal: int) -> int:
+        """The first local day of a period."""
+        if grain is Grain.DAY:
+            return ordinal
+        if grain is Grain.WEEK:
+            return ordinal * 7 - self._week_shift
+        return int(np.datetime64(ordinal, "M").astype("datetime64[D]").astype(np.int64))
+
+    def start_date(self, grain: Grain, ordinal: int) -> str:
+        """The local date a period begins on, as `YYYY-MM-DD`."""
+        return (EPOCH + dt.timedelta(days=self.first_day(grain, ordinal))).isoformat()
+
+    def start(self, grain: Grain, ordinal: int) -> int:
+        """The instant (ms) a period begins: the first instant whose local date is its first day."""
+        day = self.first_day(grain, ordinal)
+        starts, offsets = self._transitions
+        # The day begins at its local midnight under one of the offsets in force around it, or, where a clock
+        # change skips midnight, at the change itself.
+        near = range(
+            max(int(np.searchsorted(starts, (day - 2) * DAY_MS, side="right")) - 1, 0),
+            int(np.searchsorted(starts, (day + 2) * DAY_MS, side="right")),
+        )
+        candidates = [day * DAY_MS - int(offsets[i]) for i in near] + [int(starts[i]) for i in near]
+        return min(c for c in candidates if self.day(c) >= day and self.day(c - 1) < day)
+
+    def end(self, grain: Grain, ordinal: int) -> int:
+        """The instant (ms) a period ends, which is the start of the next."""
+        return self.start(grain, ordinal + 1)
+
+    def last_closed(self, grain: Grain, watermark: int) -> int:
+        """The latest period whose end the watermark (ms) has reached; every earlier one is closed too."""
+        current = self.period(grain, self.day(watermark))
+        return current - 1

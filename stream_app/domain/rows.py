@@ -1,0 +1,98 @@
+"""The row of one user: fixed width, so that a partition's users are one NumPy array and a row's bytes its changelog value.
+
+Every field is a join (minimum, maximum or set union) over the user's events, hence independent of their order and of
+redelivery. Bitmaps are relative to the user's own first period; see `domain.bits` for their layout.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream_app.domain.periods import HORIZON, Grain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Changes whenever the meaning or the layout of a row changes; it is part of the changelog's fingerprint.
+ROW_FORMAT = 1
+NEVER = np.iinfo(np.int32).min
+LATER = np.iinfo(np.int64).max
+RING_DAYS = 128
+_ID_BYTES = 16
+
+#: Of one definition: first event (ms), the local days of the first and the latest event, and the active periods since the
+#: first; `ring` bit `j` is the day `j` days before the latest.
+DEFINITION = np.dtype(
+    [
+        ("anchor", np.int64),
+        ("first_day", np.int32),
+        ("last_day", np.int32),
+        *((grain.value, np.uint64, (HORIZON[grain] // 64,)) for grain in Grain),
+        ("ring", np.uint64, (RING_DAYS // 64,)),
+    ]
+)
+
+
+def row_type(definitions: int) -> np.dtype[np.void]:
+    """The type of a user's row for a number of definitions.
+
+    `first` is the time (ms) of the first event of any kind, `id_form` and `id` its event id (see `pack_id`), `combo` the
+    number of the combination of segment values it carried.
+    """
+    return np.dtype(
+        [
+            ("first", np.int64),
+            ("combo", np.int32),
+            ("id_form", np.uint8),
+            ("id", f"S{_ID_BYTES}"),
+            ("of", DEFINITION, (definitions,)),
+        ]
+    )
+
+
+def empty_rows(count: int, definitions: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """Rows of users with no event yet, shape (count,)."""
+    rows = np.zeros(count, row_type(definitions))
+    rows["first"] = LATER
+    rows["of"]["anchor"] = LATER
+    rows["of"]["first_day"] = NEVER
+    rows["of"]["last_day"] = NEVER
+    return rows
+
+
+SHORT, UUID, LONG = 0, 1, 2
+
+
+def pack_id(event_id: str) -> tuple[int, bytes, str | None]:
+    """An event id in 16 bytes: as it is, as a UUID's bytes, or its beginning with the rest beside the row.
+
+    The whole id is needed only where two events of one user have the same time: the least id then decides.
+
+    Returns:
+        The form, the bytes, and the whole id where they do not hold it.
+    """
+    raw = event_id.encode("utf-8", "surrogatepass")
+    if len(raw) <= _ID_BYTES and not raw.endswith(b"\0"):
+        return SHORT, raw, None
+    if len(raw) == 36:
+        try:
+            number = uuid.UUID(event_id)
+        except ValueError:
+            pass
+        else:
+            # A trailing NUL byte would be lost in a fixed-width field.
+            if str(number) == event_id and not number.bytes.endswith(b"\0"):
+                return UUID, number.bytes, None
+    return LONG, raw[:_ID_BYTES], event_id
+
+
+def unpack_id(form: int, raw: bytes, row: int, long_ids: Mapping[int, str]) -> str:
+    """The whole event id of a row; the inverse of `pack_id`."""
+    if form == SHORT:
+        return raw.decode("utf-8", "surrogatepass")
+    if form == UUID:
+        return str(uuid.UUID(bytes=raw.ljust(_ID_BYTES, b"\0")))
+    return long_ids[row]

@@ -1,0 +1,200 @@
+"""Where a source partition's state is written: one Kafka transaction a commit, or, without transactions, in safe order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, ProducerFenced, UnsupportedVersionError
+
+from stream_app.codecs.rows import MARKER_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+#: A record batch of at most this many bytes is written; brokers take 1 MB by default.
+BATCH_BYTES = 512 * 1024
+#: Seconds after which a write that does not end is given up, and the worker with it.
+WRITE_TIMEOUT = 60.0
+
+
+class Fenced(Exception):  # noqa: N818 - a state of affairs, as in Kafka's own name for it
+    """Another worker has taken this partition over: nothing of this commit was written, nothing may be written again."""
+
+
+@dataclass
+class Commit:
+    """What one commit writes: (key, value) records.
+
+    Attributes:
+        rows: changed users, to the partition's changelog.
+        marker: how far the source was read; written with the rows or not at all.
+        partials: changed counter blocks, then the partition's status: who has read it has read them.
+        dead_letters: records that could not be counted.
+    """
+
+    rows: tuple[Sequence[bytes], Sequence[bytes]]
+    marker: bytes
+    partials: list[tuple[bytes, bytes]] = field(default_factory=list)
+    dead_letters: list[tuple[bytes | None, bytes]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class LedgerTopics:
+    """Where a commit goes."""
+
+    changelog: str
+    partials: str
+    dead_letters: str
+
+
+class Ledger(Protocol):
+    """Writes commits of one source partition."""
+
+    async def start(self) -> None:
+        """Takes the partition over: from now on every write of an earlier owner is refused, and its open one undone."""
+
+    async def write(self, commit: Commit) -> None:
+        """Writes a commit, wholly or not at all. Raises Fenced where another worker took over."""
+
+    async def stop(self) -> None:
+        """Ends the connection; an open transaction is undone."""
+
+
+class TransactionalLedger:
+    """One transactional producer, hence one owner: a new one's start fences the old one's.
+
+    Args:
+        settings: connection arguments of aiokafka's clients.
+        app_id: with the partition it makes the transactional id.
+        partition: the source partition.
+        topics: where commits go.
+        dead_letter_partitions: partitions of the dead-letters topic.
+    """
+
+    def __init__(
+        self, settings: dict[str, object], app_id: str, partition: int, topics: LedgerTopics, dead_letter_partitions: int
+    ) -> None:
+        self._settings = settings
+        self._id = f"{app_id}-{partition}"
+        self._partition = partition
+        self._topics = topics
+        self._dead_letter_partition = partition % dead_letter_partitions
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Starts the producer; the broker then fences the transactional id's previous holder."""
+        self._producer = AIOKafkaProducer(
+            transactional_id=self._id,
+            max_batch_size=BATCH_BYTES,
+            transaction_timeout_ms=60_000,
+            **self._settings,
+        )
+        await self._producer.start()
+
+    async def write(self, commit: Commit) -> None:
+        """Writes all records of a commit in one transaction."""
+        producer = self._producer
+        if producer is None:
+            raise RuntimeError("the ledger was not started")
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                await producer.begin_transaction()
+                sent = await self._send(producer, commit)
+                await producer.commit_transaction()
+                # A commit that succeeded had all its batches delivered; an error here would be a bug of the client.
+                await asyncio.gather(*sent)
+        except ProducerFenced as error:
+            raise Fenced(self._id) from error
+
+    async def _send(self, producer: AIOKafkaProducer, commit: Commit) -> list[asyncio.Future[object]]:
+        changelog, partition = self._topics.changelog, self._partition
+        # send_batch() does not add its partition to the transaction: a send() to it must come first.
+        sent = [await producer.send(changelog, key=MARKER_KEY, value=commit.marker, partition=partition)]
+        sent += await send_batches(producer, changelog, partition, *commit.rows)
+        if commit.partials:
+            (key, value), *rest = commit.partials
+            sent.append(await producer.send(self._topics.partials, key=key, value=value, partition=0))
+            sent += await send_batches(producer, self._topics.partials, 0, [k for k, _ in rest], [v for _, v in rest])
+        for key, value in commit.dead_letters:
+            letter = producer.send(self._topics.dead_letters, key=key, value=value, partition=self._dead_letter_partition)
+            sent.append(await letter)
+        return sent
+
+    async def stop(self) -> None:
+        """Closes the producer."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), 10)
+            except (KafkaError, TimeoutError) as error:
+                log.warning("Closing the producer %s failed, it is dropped: %r", self._id, error)
+
+
+class SoloLedger:
+    """For a broker without transactions and a single worker: no fencing, and order instead of atomicity.
+
+    Rows are a join, so rows newer than their marker change no figure when the source is read again from the marker.
+    Hence rows first, then dead letters and partials, the marker last.
+    """
+
+    def __init__(
+        self, settings: dict[str, object], partition: int, topics: LedgerTopics, dead_letter_partitions: int
+    ) -> None:
+        self._settings = settings
+        self._partition = partition
+        self._topics = topics
+        self._dead_letter_partition = partition % dead_letter_partitions
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Starts an ordinary producer."""
+        self._producer = AIOKafkaProducer(acks="all", max_batch_size=BATCH_BYTES, **self._settings)
+        await self._producer.start()
+
+    async def write(self, commit: Commit) -> None:
+        """Writes the commit in an order that may be cut anywhere."""
+        producer = self._producer
+        if producer is None:
+            raise RuntimeError("the ledger was not started")
+        topics, partition = self._topics, self._partition
+        sent = await send_batches(producer, topics.changelog, partition, *commit.rows)
+        for key, value in commit.dead_letters:
+            letter = producer.send(topics.dead_letters, key=key, value=value, partition=self._dead_letter_partition)
+            sent.append(await letter)
+        if commit.partials:
+            keys, values = [k for k, _ in commit.partials], [v for _, v in commit.partials]
+            sent += await send_batches(producer, topics.partials, 0, keys, values)
+        await asyncio.gather(*sent)
+        await producer.send_and_wait(topics.changelog, key=MARKER_KEY, value=commit.marker, partition=partition)
+
+    async def stop(self) -> None:
+        """Closes the producer."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+
+async def send_batches(
+    producer: AIOKafkaProducer, topic: str, partition: int, keys: Sequence[bytes], values: Sequence[bytes]
+) -> list[asyncio.Future[object]]:
+    """Sends records in batches filled by hand, which saves the client's cost a record. Returns their futures."""
+    sent: list[asyncio.Future[object]] = []
+    builder = producer.create_batch()
+    for key, value in zip(keys, values, strict=True):
+        if builder.append(key=key, value=value, timestamp=None) is None:
+            sent.append(await producer.send_batch(builder, topic, partition=partition))
+            builder = producer.create_batch()
+            builder.append(key=key, value=value, timestamp=None)
+    if builder.record_count():
+        sent.append(await producer.send_batch(builder, topic, partition=partition))
+    return sent
+
+
+#: How a broker without transactions shows itself.
+NO_TRANSACTIONS = (IncompatibleBrokerVersion, UnsupportedVersionError)

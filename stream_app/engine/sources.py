@@ -1,0 +1,226 @@
+"""The source partitions of this worker: taking them over, feeding them chunks, committing, giving them away.
+
+    assigned --> fenced off --> recovered in the background, partitions paused --> sought to the marker --> taking chunks
+       ^                                                                                                        |
+       +----------- kept over a rebalance in which nobody else can have had them (the next generation) ---------+
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from faust.types import TP
+
+from stream_app.domain.errors import ConfigurationError
+from stream_app.engine.ledger import Fenced
+from stream_app.engine.source import SourcePartition
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from stream_app.engine.changelog import ChangelogPart
+    from stream_app.engine.chunks import Chunk
+    from stream_app.engine.ledger import Ledger
+    from stream_app.engine.source import Observer, SourceConfig
+
+log = logging.getLogger(__name__)
+
+
+class Sources:
+    """Owns the source partitions that the group assigned to this worker.
+
+    Args:
+        config: what a source partition is made from.
+        ledger: makes the ledger of a partition.
+        changelog: reads a partition's changelog.
+        offsets: first and next offsets of the source topics' partition, by topic.
+        observer: told of chunks, commits and recoveries.
+        commit_interval: seconds between commits.
+        partitions: how many source partitions there are.
+        shared: whether other workers may own some of them; a broker without transactions allows one worker only.
+        fail: ends the worker with this error.
+    """
+
+    def __init__(
+        self,
+        config: SourceConfig,
+        *,
+        ledger: Callable[[int], Ledger],
+        changelog: Callable[[int], AsyncIterator[ChangelogPart]],
+        offsets: Callable[[int], Awaitable[tuple[dict[str, int], dict[str, int]]]],
+        observer: Observer,
+        commit_interval: float,
+        partitions: int,
+        shared: bool,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self.config = config
+        self.partitions = partitions
+        self._make_ledger, self._changelog, self._offsets = ledger, changelog, offsets
+        self._observer = observer
+        self._interval = commit_interval
+        self._shared = shared
+        self._fail = fail
+        self._owned: dict[int, SourcePartition] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._generation = -1
+        self._flowing = False
+        self._consumer: object = None
+        self.progressed_at = time.monotonic()
+
+    def attach(self, consumer: object) -> None:
+        """Gives the Faust consumer whose partitions are sought and resumed."""
+        self._consumer = consumer
+
+    # -- what the transport asks
+
+    def is_source(self, topic: str) -> bool:
+        """Whether a topic is one of the source topics."""
+        return topic in self.config.topics
+
+    def durable_offset(self, topic: str, number: int) -> int | None:
+        """The offset up to which a source topic-partition is durable, None where nothing is known yet."""
+        owned = self._owned.get(number)
+        reading = None if owned is None else owned.readings.get(topic)
+        return None if reading is None else reading.durable
+
+    @property
+    def owned(self) -> dict[int, SourcePartition]:
+        """The partitions of this worker, those in recovery too."""
+        return self._owned
+
+    @property
+    def ready(self) -> bool:
+        """Whether every partition of this worker is recovered and takes chunks."""
+        return self._flowing and all(source.ready for source in self._owned.values())
+
+    def on_assigned(self, numbers: set[int], generation: int) -> None:
+        """Takes over the assigned partitions; returns at once, recovery goes on in the background."""
+        if not self._shared and len(numbers) < self.partitions:
+            self._fail(
+                ConfigurationError(
+                    f"app_id: another worker of this application is running, and the broker has no transactions: "
+                    f"partitions {sorted(set(range(self.partitions)) - numbers)} went to it. Stop one of the two, or use "
+                    "a broker with transactions (Apache Kafka 2.5 or later)."
+                )
+            )
+            return
+        # In two generations that follow each other nobody else can have had a partition that is in both.
+        kept = numbers if generation == self._generation + 1 else set()
+        self._generation = generation
+        self._flowing = False
+        for number in [n for n, s in self._owned.items() if n not in kept or not s.ready]:
+            self._drop(number)
+        for number in sorted(numbers):
+            if number not in self._owned:
+                self._tasks[number] = asyncio.create_task(self._run(number, recover=True))
+            elif self._tasks[number].done():
+                self._tasks[number] = asyncio.create_task(self._run(number, recover=False))
+
+    async def on_revoked(self) -> None:
+        """Commits everything before the partitions are given away."""
+        self._flowing = False
+        for source in [s for s in self._owned.values() if s.ready]:
+            try:
+                await source.commit(publish=True)
+            except Fenced:
+                log.warning("Partition %d was taken over by another worker; its state here is dropped.", source.number)
+
+    async def positions(self, assigned: set[TP]) -> dict[TP, int]:
+        """Where reading starts, by topic-partition; those not recovered yet are paused until they are."""
+        starts: dict[TP, int] = {}
+        waiting: set[TP] = set()
+        for tp in assigned:
+            if not self.is_source(tp.topic):
+                continue
+            source = self._owned.get(tp.partition)
+            if source is not None and source.ready:
+                starts[tp] = source.readings[tp.topic].offset
+            else:
+                waiting.add(tp)
+        self._consumer.pause_partitions(waiting)  # type: ignore[attr-defined]
+        if starts:
+            await self._consumer.seek_wait(starts)  # type: ignore[attr-defined]
+        self._flowing = True
+        for number in {tp.partition for tp in waiting if (s := self._owned.get(tp.partition)) and s.ready}:
+            await self._resume(self._owned[number])  # it became ready while the others were sought
+        return starts
+
+    # -- what the agents bring
+
+    async def take(self, chunk: Chunk) -> None:
+        """Counts a chunk, or has its partition read again from where the chain of positions broke."""
+        source = self._owned.get(chunk.partition)
+        if source is None or not source.ready:
+            return  # from before a rebalance: it will be read again by whoever owns the partition
+        if await source.take(chunk):
+            self.progressed_at = time.monotonic()
+        elif self._flowing:
+            log.warning(
+                "Topic %s, partition %d: a chunk starts at offset %d, expected was %d; reading goes back.",
+                chunk.topic, chunk.partition, chunk.start, source.readings[chunk.topic].offset,
+            )  # fmt: skip
+            await self._resume(source, chunk.topic)
+
+    # -- one task a partition
+
+    async def _run(self, number: int, *, recover: bool) -> None:
+        try:
+            source = await self._recover(number) if recover else self._owned[number]
+            if recover and self._flowing:
+                await self._resume(source)
+            while source.ready:
+                await asyncio.sleep(self._interval)
+                await source.commit()
+        except Fenced:
+            # The group knows better who owns it: if it is still us, the next assignment recovers it again.
+            log.warning("Partition %d was taken over by another worker; its state here is dropped.", number)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, going on could lose events
+            self._fail(error)
+
+    async def _recover(self, number: int) -> SourcePartition:
+        started = time.monotonic()
+        ledger = self._make_ledger(number)
+        source = SourcePartition(number, self.config, ledger, self._observer, self._end_offset)
+        self._owned[number] = source
+        await ledger.start()  # fences the previous owner: from here on the changelog stands still
+        beginnings, ends = await self._offsets(number)
+        await source.recover(self._changelog(number), beginnings, ends)
+        took = time.monotonic() - started
+        self._observer.recovered(number, len(source.table), took)
+        log.info("Partition %d is recovered: %d users in %.1f s.", number, len(source.table), took)
+        return source
+
+    def _end_offset(self, topic: str, number: int) -> int | None:
+        try:
+            return self._consumer.highwater(TP(topic, number))  # type: ignore[attr-defined, no-any-return]
+        except Exception:  # noqa: BLE001 - not assigned at this instant: nothing is known
+            return None
+
+    async def _resume(self, source: SourcePartition, *topics: str) -> None:
+        starts = {TP(t, source.number): source.readings[t].offset for t in topics or self.config.topics}
+        await self._consumer.seek_wait(starts)  # type: ignore[attr-defined]
+        self._consumer.resume_partitions(set(starts))  # type: ignore[attr-defined]
+
+    def _drop(self, number: int) -> None:
+        source, task = self._owned.pop(number), self._tasks.pop(number, None)
+        source.ready = False
+        self._closing = asyncio.create_task(self._close(source, task))
+
+    async def _close(self, source: SourcePartition, task: asyncio.Task[None] | None) -> None:
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await source.close()
+
+    async def stop(self) -> None:
+        """Commits, then ends all partitions' tasks and producers."""
+        await self.on_revoked()
+        for number in list(self._owned):
+            source, task = self._owned.pop(number), self._tasks.pop(number, None)
+            await self._close(source, task)

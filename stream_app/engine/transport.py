@@ -1,0 +1,98 @@
+"""Faust's Kafka transport with chunks, our assignor, `read_committed`, and offsets that follow the markers.
+
+What Faust acknowledges says nothing about what is durable (faust #606), so for source topics acknowledgements are ignored:
+reading starts at the markers, and the offsets committed to the group, which nobody reads back, are those of the markers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import aiokafka
+from faust.transport.drivers import aiokafka as driver
+from faust.types.tuples import ConsumerMessage
+
+from stream_app.engine.chunks import Chunk, ChunkedRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faust.types import TP
+
+
+class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's consumer thread over a consumer that reads in chunks."""
+
+    async def on_start(self) -> None:
+        """Starts the consumer, then has its fetcher unpack in pieces."""
+        await super().on_start()
+        self._consumer._fetcher._records = ChunkedRecords(self.app.chunk_topics)
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf = self.app.conf
+        self._assignor = self.app.assignor
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=250,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            check_crcs=conf.broker_check_crcs,
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            isolation_level="read_committed",
+            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        )
+
+
+class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer over chunks. The app says where reading starts and what is durable."""
+
+    def _new_consumer_thread(self) -> ChunkConsumerThread:
+        return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        if not isinstance(record, Chunk):
+            return super()._to_message(tp, record)
+        return ConsumerMessage(
+            record.topic, record.partition, record.stop - 1, 0.0, 0, None, None, record, None, -1, -1, tp,
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    def _new_offset(self, tp: TP) -> int | None:
+        if tp.topic not in self.app.chunk_topics:
+            return super()._new_offset(tp)  # type: ignore[no-any-return]
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self.app.durable_offset(tp)  # type: ignore[no-any-return]
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        if tp.topic not in self.app.chunk_topics:
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Faust seeks here before it lets records flow: chunk topics go where the app says instead."""
+        offsets = dict(await super().seek_to_committed())
+        return offsets | await self.app.positions(set(self.assignment()))
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commits what the sources have before the partitions are given away."""
+        await self.app.sources.on_revoked()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Has the sources take over their partitions, in the background: no heartbeat is sent before this returns."""
+        self.app.on_assigned_partitions(assigned, generation_id)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Faust's aiokafka transport with `ChunkConsumer`."""
+
+    Consumer = ChunkConsumer

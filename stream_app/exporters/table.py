@@ -1,0 +1,117 @@
+"""Every metric of stream-app: name, type, labels and meaning. The README's table says the same; a test compares."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    """One metric.
+
+    Attributes:
+        name: as Prometheus sees it, `_total` included.
+        type: `counter`, `gauge` or `histogram`.
+        labels: names of its labels, each bounded in its values.
+        help: what it counts, in which unit, and when it is absent.
+    """
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "stream_app_records_read_total",
+        "counter",
+        ("topic",),
+        "Records read from a source topic. Counted, dead-lettered and dropped ones add up to these.",
+    ),
+    Metric("stream_app_records_counted_total", "counter", ("topic",), "Records read and counted, late ones included."),
+    Metric(
+        "stream_app_records_dead_lettered_total",
+        "counter",
+        ("reason",),
+        "Records that could not be read and went to the dead-letters topic, by reason code.",
+    ),
+    Metric(
+        "stream_app_records_dropped_total",
+        "counter",
+        ("reason",),
+        "Records that a rule leaves out, such as events older than the horizon, by reason.",
+    ),
+    Metric(
+        "stream_app_late_events_total",
+        "counter",
+        (),
+        "Events that arrived after their day closed; they are counted, and the day's figures corrected.",
+    ),
+    Metric("stream_app_users", "gauge", (), "Users known to the service. Absent before the first snapshot."),
+    Metric(
+        "stream_app_chunk_seconds",
+        "histogram",
+        (),
+        "Seconds from taking a chunk of records to its state being up to date.",
+    ),
+    Metric("stream_app_commit_seconds", "histogram", (), "Seconds that a transaction of a source partition took."),
+    Metric(
+        "stream_app_commits_total",
+        "counter",
+        ("outcome",),
+        "Transactions by outcome: committed, fenced (another worker owns the partition now) or failed.",
+    ),
+    Metric(
+        "stream_app_lag_records",
+        "gauge",
+        ("topic", "partition"),
+        "Records of an owned source partition that are not read yet.",
+    ),
+    Metric(
+        "stream_app_watermark_timestamp_seconds",
+        "gauge",
+        (),
+        "The service's watermark, in seconds since 1970: what ends before it is closed. Absent before any event.",
+    ),
+    Metric(
+        "stream_app_event_time_lag_seconds",
+        "gauge",
+        (),
+        "Seconds by which the watermark is behind the wall clock. Absent before any event.",
+    ),
+    Metric("stream_app_partitions_owned", "gauge", (), "Source partitions that this worker owns."),
+    Metric(
+        "stream_app_recovery_seconds",
+        "gauge",
+        (),
+        "Seconds that the last recovery of a partition's state took. Absent before the first one.",
+    ),
+    Metric(
+        "stream_app_retention_ratio",
+        "gauge",
+        ("definition", "grain", "index", "segment"),
+        "Classic retention (0 to 1) of the latest cohort whose period of that index has closed; segment is `all` or "
+        "`dimension=value`. Absent where none has closed.",
+    ),
+    Metric(
+        "stream_app_active_customers",
+        "gauge",
+        ("definition", "segment"),
+        "Customers active, by inactivity window, at the end of the latest closed day. Absent before one has closed.",
+    ),
+    Metric("stream_app_alerts_firing", "gauge", ("rule",), "Alerts of a rule that are firing, one a segment."),
+    Metric(
+        "stream_app_notifications_total",
+        "counter",
+        ("target_kind", "outcome"),
+        "Notifications by kind of target (console, slack) and outcome: sent, retried, rejected.",
+    ),
+    Metric(
+        "stream_app_snapshot_writes_total",
+        "counter",
+        ("outcome",),
+        "Snapshots published to Redis by outcome: written, or unavailable (owed, written once Redis is back).",
+    ),
+    Metric("stream_app_build_info", "gauge", ("version",), "Always 1; the version is in the label."),
+)
+BY_NAME = {metric.name: metric for metric in METRICS}

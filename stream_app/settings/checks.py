@@ -1,0 +1,107 @@
+"""Checks every setting by itself and beside the others, and says what is wrong in sentences."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from stream_app.settings.values import Parser
+
+# Greedy up to the last "@": a password written without escapes may hold any sign.
+_USER = re.compile(r"(?<=//).*@|^(?!.*//).*@")
+_PASSWORD = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is known of a setting besides its default.
+
+    Attributes:
+        parse: brings a value to its one form, or raises ValueError with what to do.
+        help: the meaning, as the README's table has it.
+        unit: of the number, where it is one.
+        option: the command-line option that sets it.
+        secret: the value is never shown.
+        address: the value may hold a user name and password, which are never shown.
+        internal: set by the program, not by a file or the environment.
+    """
+
+    parse: Parser
+    help: str
+    unit: str = ""
+    option: str | None = None
+    secret: bool = False
+    address: bool = False
+    internal: bool = False
+
+
+def shown(spec: Spec, value: object) -> object:
+    """A value as people may see it: JSON-ready, without secrets and passwords."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if spec.secret:
+        return "***"
+    if isinstance(value, list | tuple):
+        return [shown(spec, item) for item in value]
+    return _PASSWORD.sub("***", _USER.sub("***@", str(value))) if spec.address else str(value)
+
+
+def problem(name: str, spec: Spec, value: object, origin: str | None, what: object) -> str:
+    """One sentence: the setting, its value, where it came from, what to do."""
+    return f"{name}: {shown(spec, value)!r}{f' ({origin})' if origin else ''} {what}"
+
+
+def listed(problems: Sequence[str]) -> str:
+    """One message of all problems."""
+    if len(problems) == 1:
+        return problems[0]
+    heading = f"{len(problems)} things in the configuration are wrong:"
+    return "\n".join([heading, *(f"  - {text}" for text in problems)])
+
+
+def resolve(
+    specs: Mapping[str, Spec], given: Mapping[str, object], origins: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Parse every value and check what must hold between them.
+
+    Args:
+        specs: by name, every setting there is.
+        given: by name, the raw value of every setting.
+        origins: by name, where the value came from; a missing one is left out of the message.
+
+    Returns:
+        The values that parsed, and every problem found.
+    """
+    parsed: dict[str, Any] = {}
+    wrong: list[tuple[str, object]] = []
+    for name, spec in specs.items():
+        try:
+            parsed[name] = spec.parse(given[name])
+        except ValueError as error:
+            wrong.append((name, error))
+    wrong += _conflicts(parsed)
+    return parsed, [problem(name, specs[name], given[name], origins.get(name), what) for name, what in wrong]
+
+
+def _conflicts(parsed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Settings that do not fit others, and what is wrong; one that did not parse conflicts with none."""
+    commit, session = parsed.get("commit_interval"), parsed.get("session_timeout")
+    if commit and session and 2 * commit > session:
+        what = f"is more than half of session_timeout, {session:g}: a session must hold two commits"
+        yield "commit_interval", f"{what}; lower the one or raise the other"
+    partials = parsed.get("partials_interval")
+    if commit and partials and partials < commit:
+        what = f"is less than commit_interval, {commit:g}: counters go out with a commit"
+        yield "partials_interval", f"{what}; raise the one or lower the other"
+    top, most = parsed.get("top_values"), parsed.get("max_values")
+    if top and most and top > most:
+        yield "top_values", f"is more than max_values, {most}: no more can be shown than are kept; lower it"
+    taken: dict[str, str] = {}
+    for name in ("visits_topic", "purchases_topic", "alerts_topic", "dead_letters_topic"):
+        other = taken.setdefault(parsed[name], name) if name in parsed else name
+        if other != name and {name, other} != {"visits_topic", "purchases_topic"}:
+            yield name, f"is the topic of {other} too: only visits and purchases may share one; name another"

@@ -1,0 +1,190 @@
+"""The settings, each with its default, unit and meaning."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from stream_app.domain.errors import ConfigurationError
+from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Definition
+from stream_app.domain.periods import WEEKDAYS, Calendar
+from stream_app.domain.rows import RING_DAYS
+from stream_app.settings import values
+from stream_app.settings.checks import Spec, listed, resolve, shown
+from stream_app.settings.currencies import minor_units
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENV_PREFIX = "STREAM_APP_"
+
+
+def _setting(default: Any, parse: values.Parser, meaning: str, **spec: Any) -> Any:
+    return field(default=default, metadata={"spec": Spec(parse, meaning, **spec)})
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """Everything that can be set. Every value is right and fits the others, or there is no such object.
+
+    Raises:
+        ConfigurationError: with every wrong value, what is wrong with it and what to write.
+    """
+
+    broker: str = _setting(
+        "kafka://127.0.0.1:9092",
+        values.broker,
+        "Kafka brokers, `host:port` or `kafka://host:port`; several with commas",
+        option="--broker",
+        address=True,
+    )
+    redis: str | None = _setting(
+        None,
+        values.optional(values.redis),
+        "Redis for the figures on the web: `redis://`, `rediss://` or `unix://`; without it, an embedded one",
+        option="--redis",
+        address=True,
+    )
+    rules: Path | None = _setting(  # noqa: RUF009 - field() behind a name
+        None,
+        values.optional(values.path),
+        "file of alert rules (YAML); without it, no alerts",
+        option="--rules",
+    )
+    app_id: str = _setting(
+        "stream-app",
+        values.app_id,
+        "name of one service: its group, internal topics, transactional ids and Redis keys begin with it",
+    )
+    visits_topic: str = _setting("visits", values.topic, "topic of visits")
+    purchases_topic: str = _setting("purchases", values.topic, "topic of purchases; may be the same as that of visits")
+    alerts_topic: str = _setting("alerts", values.topic, "topic that every change of an alert is written to")
+    dead_letters_topic: str = _setting("dead-letters", values.topic, "topic of the records that cannot be counted")
+    partitions: int = _setting(
+        4, values.whole(1, 4096), "partitions of the topics that the service creates where they are missing"
+    )
+    replication: int = _setting(1, values.whole(1, 32), "replication factor of the topics that the service creates")
+    dimensions: tuple[str, ...] = _setting(
+        (), values.dimensions, "names within `segment` to keep figures by; in the environment with commas"
+    )
+    timezone: str = _setting(
+        "UTC", values.timezone, "business time zone (IANA name) that days, weeks and months follow"
+    )
+    week_start: str = _setting("monday", values.choice(*WEEKDAYS), "the day a week begins")
+    currency: str = _setting(
+        "USD", values.currency, "the one reporting currency (ISO 4217); an amount in another is dead-lettered"
+    )
+    inactivity_days: int = _setting(
+        30,
+        values.whole(1, RING_DAYS - 1),
+        "a user without activity for so long has churned",
+        unit="days",
+    )
+    allowed_lateness: float = _setting(
+        600.0,
+        values.seconds(0, 2_592_000),
+        "how far the watermark stays behind the largest event time",
+        unit="s",
+    )
+    future_tolerance: float = _setting(
+        300.0,
+        values.seconds(0, 86_400),
+        "an event time further ahead of the wall clock than this is dead-lettered",
+        unit="s",
+    )
+    idle_after: float = _setting(
+        30.0,
+        values.seconds(0.01, 86_400),
+        "a partition fully read and silent for so long no longer holds the watermark back",
+        unit="s",
+    )
+    commit_interval: float = _setting(
+        0.5, values.seconds(0.01, 30), "time between two transactions of a source partition", unit="s"
+    )
+    partials_interval: float = _setting(
+        1.0, values.seconds(0.01, 300), "time between two writes of changed counters", unit="s"
+    )
+    session_timeout: float = _setting(
+        10.0,
+        values.seconds(1, 1800),
+        "a worker not heard of for so long loses its partitions; a broker allows 6 or more by default",
+        unit="s",
+    )
+    web_host: str = _setting("127.0.0.1", values.host, "address the web server listens on")
+    web_port: int = _setting(
+        8000, values.whole(0, 65_535), "port of the web server; 0 takes a free one", option="--port"
+    )
+    public_url: str | None = _setting(
+        None,
+        values.optional(values.web_address),
+        "address of the page as people reach it, for links in alerts",
+        address=True,
+    )
+    slack_token: str | None = _setting(
+        None, values.optional(values.secret), "bot token, for rules with `slack:#channel`", secret=True
+    )
+    slack_url: str = _setting(
+        "https://slack.com/api/", values.api_address, "address of the Slack API; another one for tests", address=True
+    )
+    top_values: int = _setting(
+        20, values.whole(1, 1000), "largest values of a dimension that are shown; the rest is `(other)`"
+    )
+    max_values: int = _setting(
+        1000,
+        values.whole(1, 100_000),
+        "values kept of a dimension; new ones past it count as `(other)` for good",
+    )
+    log_level: str = _setting("info", values.choice("debug", "info", "warning", "error"), "least level that is logged")
+    embedded_broker: bool = _setting(False, values.flag, "the broker is the demo's own", internal=True)
+
+    def __post_init__(self) -> None:
+        """Bring every value to its one form."""
+        parsed, problems = resolve(SPECS, vars(self), {})
+        if problems:
+            raise ConfigurationError(listed(problems))
+        for name, value in parsed.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        """Every setting, secrets hidden."""
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.describe().items())})"
+
+    def describe(self) -> dict[str, object]:
+        """Every setting by name, JSON-ready, with secrets and passwords hidden."""
+        return {name: shown(spec, getattr(self, name)) for name, spec in SPECS.items() if not spec.internal}
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The brokers as Kafka clients take them: `host:port,host:port`."""
+        return self.broker.removeprefix("kafka://")
+
+    @property
+    def source_topics(self) -> tuple[str, ...]:
+        """The topics that events are read from: two, or one for both."""
+        return tuple(dict.fromkeys((self.visits_topic, self.purchases_topic)))
+
+    @property
+    def minor_units(self) -> int:
+        """Decimals of the reporting currency's minor unit."""
+        return minor_units(self.currency)
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The periods of the business time zone."""
+        return Calendar(self.timezone, self.week_start)
+
+    @cached_property
+    def definitions(self) -> tuple[Definition, ...]:
+        """The retention definitions that ship, with the inactivity window set here."""
+        return tuple(replace(d, inactivity_days=self.inactivity_days) for d in (ENGAGEMENT, REPURCHASE))
+
+
+SPECS: dict[str, Spec] = {f.name: f.metadata["spec"] for f in dataclasses.fields(Settings)}
+DEFAULTS: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Settings)}
+
+
+def env_name(name: str) -> str:
+    """The environment variable of a setting."""
+    return ENV_PREFIX + name.upper()

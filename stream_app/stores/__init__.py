@@ -1,0 +1,1 @@
+"""Where figures are kept for those who show them: Redis."""

@@ -1,0 +1,279 @@
+"""Settings: where they come from, which come first, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stream_app.domain.errors import ConfigurationError
+from stream_app.settings import DEFAULTS, SPECS, Settings, env_name, load_settings
+
+
+def wrong(file=None, env=None, overrides=None) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(file, env, overrides)
+    return str(caught.value)
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "stream-app.yaml"
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+def test_defaults_are_right_and_in_their_one_form():
+    settings = Settings()
+    assert {name: getattr(settings, name) for name in DEFAULTS} == DEFAULTS
+    assert settings == load_settings()
+
+
+def test_command_line_comes_before_environment_before_file_before_default(config):
+    file = config("web_port: 1\npartitions: 2\ntop_values: 3\n")
+    env = {"STREAM_APP_WEB_PORT": "11", "STREAM_APP_PARTITIONS": "12"}
+    settings = load_settings(file, env, {"web_port": "21", "redis": None})
+    assert (settings.web_port, settings.partitions, settings.top_values) == (21, 12, 3)
+    assert settings.redis is None
+    assert settings.max_values == 1000
+
+
+def test_every_setting_can_be_set_in_the_environment_and_in_the_file(config, tmp_path):
+    (tmp_path / "rules.yaml").write_text("rules: []")
+    other = {
+        "broker": "a:1",
+        "redis": "redis://r:1/2",
+        "rules": str(tmp_path / "rules.yaml"),
+        "dimensions": "plan",
+        "timezone": "Asia/Tokyo",
+        "week_start": "sunday",
+        "currency": "EUR",
+        "public_url": "https://x.example",
+        "slack_token": "xoxb-1",
+        "slack_url": "http://127.0.0.1:1/",
+        "web_host": "0.0.0.0",
+        "log_level": "debug",
+        "commit_interval": "0.25",
+        "max_values": "999",
+    }
+    for name, spec in SPECS.items():
+        if spec.internal:
+            continue
+        default = DEFAULTS[name]
+        value = other.get(name) or (f"{default}-2" if isinstance(default, str) else f"{int(default) + 2}")
+        from_env = load_settings(env={env_name(name): value})
+        assert getattr(from_env, name) != default, name
+        assert load_settings(config(f'{name}: "{value}"\n')) == from_env
+
+
+def test_values_are_brought_to_one_form_however_they_are_made():
+    settings = Settings(broker="localhost:9092", dimensions=["plan"], week_start="Sunday", slack_url="http://x")
+    assert settings.broker == "kafka://localhost:9092"
+    assert settings.dimensions == ("plan",)
+    assert settings.week_start == settings.calendar.week_start == "sunday"
+    assert settings.slack_url == "http://x/"
+
+
+@pytest.mark.parametrize(
+    ("given", "servers"),
+    [
+        ("localhost:9092", "localhost:9092"),
+        ("localhost", "localhost:9092"),
+        ("kafka://k1:1", "k1:1"),
+        ("kafka://k1:1/", "k1:1"),
+        ("k1:1, kafka://k2:2,k1:1", "k1:1,k2:2"),
+        ("kafka://k1:1;kafka://k2:2", "k1:1,k2:2"),
+        ("[::1]:9093", "[::1]:9093"),
+        ("[::1]", "[::1]:9092"),
+        (["k1:1", "k2:2"], "k1:1,k2:2"),
+    ],
+)
+def test_brokers_are_taken_in_every_common_form(given, servers):
+    settings = load_settings(overrides={"broker": given})
+    assert settings.bootstrap_servers == servers
+    assert settings.broker == f"kafka://{servers}"
+
+
+@pytest.mark.parametrize("given", ["redis://r", "redis://:pw@r:6379/0", "rediss://u:pw@r:1", "unix:///run/r.sock"])
+def test_redis_is_taken_by_network_tls_and_socket(given):
+    assert Settings(redis=given).redis == given
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("broker", "kafka://host:port", "host:port with a port"),
+        ("broker", ":9092", "has no host"),
+        ("broker", "a:1,,b:2", "has no host"),
+        ("broker", "http://a:1", "the scheme 'http'"),
+        ("broker", "a:99999", "1 to 65535"),
+        ("broker", [], "not text"),
+        ("redis", "localhost:6379", "redis://host:6379"),
+        ("redis", "redis://", "names no host"),
+        ("redis", "redis://h:x", "impossible port"),
+        ("redis", "redis://h/first", "not a number"),
+        ("redis", "unix://", "names no socket"),
+        ("app_id", "my app", "letters, digits"),
+        ("visits_topic", "a/b", "not a topic name"),
+        ("visits_topic", "..", "not a topic name"),
+        ("visits_topic", "", "is empty"),
+        ("partitions", "0", "use 1 to"),
+        ("partitions", "4.5", "not a whole number"),
+        ("partitions", True, "not a whole number"),
+        ("partitions", "9" * 500, "not a whole number"),
+        ("allowed_lateness", "-1", "use 0 to"),
+        ("allowed_lateness", "nan", "not a number of seconds"),
+        ("allowed_lateness", "10m", "not a number of seconds"),
+        ("allowed_lateness", False, "not a number of seconds"),
+        ("dimensions", {"plan": 1}, "not a list"),
+        ("dimensions", 7, "not a list"),
+        ("dimensions", ["plan", 7], "has 7"),
+        ("dimensions", "plan,plan", "twice"),
+        ("dimensions", ["x" * 65], "1 to 64 characters"),
+        ("dimensions", ["a\nb"], "control characters"),
+        ("dimensions", [f"d{i}" for i in range(17)], "at most 16"),
+        ("timezone", "Europe/Berlinn", "IANA"),
+        ("timezone", "../../etc/passwd", "IANA"),
+        ("week_start", "funday", "use one of monday"),
+        ("currency", "euro", "three letters"),
+        ("web_host", "http://x", "without scheme"),
+        ("web_port", 65536, "use 0 to 65535"),
+        ("public_url", "example.com", "https://host"),
+        ("log_level", "loud", "use one of debug"),
+        ("slack_token", "two words", "not a token"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_to_do(name, value, said):
+    message = wrong(overrides={name: value})
+    assert message.startswith(f"{name}: ")
+    assert said in message
+
+
+def test_all_problems_are_told_at_once_each_with_its_place(config):
+    file = config("timezone: Mars/Olympus\n\nweb_prot: 80\npartitions: none\n")
+    message = wrong(file, {"STREAM_APP_CURRENCY": "euro", "STREAM_APP_BROKERS": "x"}, {"redis": "here"})
+    assert "6 things in the configuration are wrong" in message
+    assert f"timezone: 'Mars/Olympus' ({file} line 1)" in message
+    assert f"web_prot: ({file} line 3) is not a setting; did you mean web_port?" in message
+    assert f"partitions: 'none' ({file} line 4)" in message
+    assert "currency: 'euro' (environment variable STREAM_APP_CURRENCY)" in message
+    assert "STREAM_APP_BROKERS: this environment variable is not a setting; did you mean STREAM_APP_BROKER?" in message
+    assert "redis: 'here' (option --redis)" in message
+
+
+def test_settings_that_do_not_fit_each_other_are_told():
+    assert "half of session_timeout, 10" in wrong(env={"STREAM_APP_COMMIT_INTERVAL": "6"})
+    assert "less than commit_interval, 0.5" in wrong(env={"STREAM_APP_PARTIALS_INTERVAL": "0.1"})
+    assert "more than max_values, 5" in wrong(env={"STREAM_APP_MAX_VALUES": "5"})
+    assert "is the topic of visits_topic too" in wrong(env={"STREAM_APP_ALERTS_TOPIC": "visits"})
+    with pytest.raises(ConfigurationError, match="session_timeout"):
+        Settings(commit_interval=6)
+
+
+def test_visits_and_purchases_may_share_a_topic():
+    settings = Settings(visits_topic="events", purchases_topic="events")
+    assert settings.source_topics == ("events",)
+    assert Settings().source_topics == ("visits", "purchases")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a\n", "is not a mapping"),
+        ("web_port: 1\n  x: [\n", "line 2 is not YAML"),
+        ("web_port: 1\nweb_port: 2\n", "is set twice; keep one, the other is line 1"),
+        ("app_id: 12\n", "put it in quotes"),
+        ("broker:\n", "broker: None"),
+        ("timezone: 2024-13-45\n", "timezone: '2024-13-45'"),
+        ("embedded_broker: true\n", "is not a setting"),
+        ("app_id: \x00\n", "is not YAML"),
+        ("app_id: !!python/object:os.system x\n", "is not YAML"),
+    ],
+)
+def test_a_broken_file_is_told_with_its_line(config, text, said):
+    assert said in wrong(config(text))
+
+
+def test_an_empty_file_sets_nothing(config):
+    assert load_settings(config("# nothing yet\n")) == Settings()
+
+
+def test_a_missing_file_is_told(tmp_path):
+    message = wrong(tmp_path / "no.yaml")
+    assert "(option --config) cannot be read: No such file" in message
+    message = wrong(env={"STREAM_APP_CONFIG": str(tmp_path)})
+    assert "(environment variable STREAM_APP_CONFIG) cannot be read: Is a directory" in message
+
+
+def test_the_environment_can_name_the_file(config):
+    assert load_settings(env={"STREAM_APP_CONFIG": str(config("web_port: 7\n"))}).web_port == 7
+
+
+def test_rules_are_looked_for_beside_the_file_that_names_them(config, tmp_path):
+    (tmp_path / "rules.yaml").write_text("rules: []")
+    assert load_settings(config("rules: rules.yaml\n")).rules == tmp_path / "rules.yaml"
+    assert "rules: 'nowhere.yaml' (option --rules) is not a file" in wrong(overrides={"rules": "nowhere.yaml"})
+
+
+def test_an_environment_variable_set_to_nothing_counts_as_not_set():
+    assert load_settings(env={"STREAM_APP_REDIS": "", "STREAM_APP_CONFIG": " "}) == Settings()
+
+
+def test_variables_of_a_kubernetes_service_are_not_taken_for_settings():
+    env = {
+        "STREAM_APP_WEB_PORT": "tcp://10.0.0.7:8000",
+        "STREAM_APP_SERVICE_HOST": "10.0.0.7",
+        "STREAM_APP_SERVICE_PORT_HTTP": "8000",
+        "STREAM_APP_PORT_8000_TCP_ADDR": "10.0.0.7",
+        "STREAM_APPLE": "no prefix of ours",
+    }
+    assert load_settings(env=env) == Settings()
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://:hunter2@r:1/0", "rediss://u:hunter2@r", "redis://r:1/0?password=hunter2&x=1"]
+)
+def test_secrets_are_never_shown(address):
+    settings = Settings(redis=address, slack_token="hunter2", public_url="https://u:hunter2@x.example")
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings.describe())
+    assert settings.describe()["slack_token"] == "***"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("redis", "redis://u:hunter2/x@r:port"),
+        ("redis", "u:hunter2@r"),
+        ("redis", "redis://r:port/?password=hunter2"),
+        ("broker", "kafka://u:hunter2@k:1"),
+        ("broker", "u:hunter2@k:1"),
+        ("slack_token", "xoxb hunter2"),
+        ("slack_url", "ftp://u:hunter2@x"),
+    ],
+)
+def test_messages_show_no_secret_either(name, value):
+    assert "hunter2" not in wrong(overrides={name: value})
+    assert "hunter2" not in wrong(env={env_name(name): value})
+
+
+def test_amounts_have_the_decimals_of_their_currency():
+    decimals = {code: Settings(currency=code).minor_units for code in ("eur", "JPY", "KWD")}
+    assert decimals == {"eur": 2, "JPY": 0, "KWD": 3}
+    assert Settings(currency="eur").currency == "EUR"
+
+
+def test_definitions_have_the_inactivity_window_of_the_settings():
+    definitions = Settings(inactivity_days=7).definitions
+    assert [(d.name, d.inactivity_days) for d in definitions] == [("engagement", 7), ("repurchase", 7)]
+
+
+def test_a_description_is_complete_and_json_ready():
+    import orjson
+
+    described = Settings(dimensions=("plan",), rules=Path("r.yaml")).describe()
+    assert set(described) == {name for name, spec in SPECS.items() if not spec.internal}
+    assert orjson.loads(orjson.dumps(described)) == described
