@@ -7,7 +7,6 @@ dead letter. Blank lines are skipped but counted. gzip is recognised by its firs
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
@@ -64,11 +63,12 @@ def read_blocks(
     size = number = 0
     try:
         for number, line in enumerate(_lines(_unpacked(file)), 1):
-            if not line or line.isspace():
+            value = line.removeprefix(_BOM) if number == 1 else line
+            if not value or value.isspace():
                 continue
-            values.append(line)
+            values.append(value)
             lines.append(number)
-            size += len(line)
+            size += len(value)
             if len(values) >= block_lines or size >= block_bytes:
                 yield Block(values, lines)
                 values, lines, size = [], [], 0
@@ -78,21 +78,29 @@ def read_blocks(
         yield Block(values, lines)
 
 
+class _Rejoined:
+    """A file of which the first bytes were read already."""
+
+    def __init__(self, head: bytes, file: IO[bytes]) -> None:
+        self._head = head
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._file.read(size)
+
+
 def _unpacked(file: IO[bytes]) -> IO[bytes]:
-    """The file itself, or what is in it when its first bytes are gzip's."""
-    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", file))
-    if buffered.peek(2)[:2] == _GZIP:
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=buffered))
-    return buffered
+    """The file from its beginning, or what is in it when its first bytes are gzip's."""
+    whole = cast("IO[bytes]", _Rejoined(head := file.read(2), file))
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=whole, mode="rb")) if head == _GZIP else whole
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
     """The lines of a file without their ends; one longer than `LONGEST_LINE` is cut."""
-    rest, cut, first = b"", False, True
+    rest, cut = b"", False
     while data := file.read(_READ):
         parts = data.split(b"\n")
-        if first:
-            parts[0], first = parts[0].removeprefix(_BOM), False
         parts[0] = rest + parts[0]
         rest = parts.pop()
         for part in parts:

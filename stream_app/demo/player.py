@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stream_app.domain.errors import ConnectionFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 #: topic, key (the user id), value.
 Record = tuple[str, bytes, bytes]
@@ -46,31 +46,34 @@ class Played:
 class _Flight:
     """The records between the producer and its acknowledgements."""
 
-    limit: int
-    pending: int = 0
     by_topic: Counter[str] = field(default_factory=Counter)
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
+    pending: int = 0
     error: BaseException | None = None
-    room: asyncio.Event = field(default_factory=asyncio.Event)
+    _wanted: int = 0
+    _reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, future: asyncio.Future[Any]) -> None:
         self.pending += 1
-        if self.pending >= self.limit:
-            self.room.clear()
         future.add_done_callback(self._landed)
+
+    async def until(self, pending: int) -> None:
+        """Wait until at most so many records are on the way, or one of them failed."""
+        self._wanted = pending
+        while self.pending > pending and self.error is None:
+            self._reached.clear()
+            await self._reached.wait()
 
     def _landed(self, future: asyncio.Future[Any]) -> None:
         self.pending -= 1
-        # Half empty before more goes in: one wake-up for many records, and batches that fill.
-        if self.pending <= self.limit // 2:
-            self.room.set()
-        if future.cancelled():
-            return
-        if (error := future.exception()) is not None:
-            self.error = self.error or error
-            self.room.set()
-            return
-        place = future.result()
+        if not future.cancelled():
+            self.error = self.error or future.exception()
+            if future.exception() is None:
+                self._count(future.result())
+        if self.pending <= self._wanted or self.error is not None:
+            self._reached.set()
+
+    def _count(self, place: Any) -> None:
         self.by_topic[place.topic] += 1
         where = (place.topic, place.partition)
         self.ends[where] = max(self.ends.get(where, 0), place.offset + 1)
@@ -106,7 +109,7 @@ async def play(
         ConnectionFailedError: the broker cannot be reached, or did not take a record in time.
     """
     begun = time.perf_counter()
-    flight = _Flight(in_flight)
+    flight = _Flight()
     producer = AIOKafkaProducer(
         bootstrap_servers=address,
         acks="all",
@@ -118,7 +121,8 @@ async def play(
     try:
         await producer.start()
         with _progress(show) as bar:
-            await _send(records, producer, flight, bar, bar.add_task(title, total=total))
+            task = bar.add_task(title, total=total)
+            await _send(records, producer, flight, in_flight, lambda done: bar.update(task, completed=done))
     except KafkaError as error:
         raise ConnectionFailedError(
             f"broker {address}: playing stopped after {flight.by_topic.total()} acknowledged records "
@@ -132,26 +136,24 @@ async def play(
 
 
 async def _send(
-    records: Iterable[Record], producer: Any, flight: _Flight, bar: Progress, task: Any
-) -> None:  # Any: aiokafka is untyped
-    """Send and count.
+    records: Iterable[Record], producer: Any, flight: _Flight, in_flight: int, tell: Callable[[int], None]
+) -> None:
+    """Send, and tell now and then how many records are acknowledged.
 
     Raises:
         KafkaError: the first error of any record.
     """
     for number, (topic, key, value) in enumerate(records):
-        if flight.pending >= flight.limit:
-            await flight.room.wait()
+        if flight.pending >= in_flight:
+            # Half empty before more goes in: one wake-up for many records, and batches that fill.
+            await flight.until(in_flight // 2)
         if flight.error is not None:
             break
         flight.add(await producer.send(topic, value, key=key))
         if number % _REDRAW == 0:
-            bar.update(task, completed=flight.by_topic.total())
-    if flight.error is None:
-        await producer.flush()
-    while flight.pending and flight.error is None:  # the last acknowledgements are called back after the flush
-        await asyncio.sleep(0)
-    bar.update(task, completed=flight.by_topic.total())
+            tell(flight.by_topic.total())
+    await flight.until(0)
+    tell(flight.by_topic.total())
     if flight.error is not None:
         raise flight.error
 

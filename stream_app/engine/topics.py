@@ -22,7 +22,7 @@ class Topics:
         visits, purchases: the sources; they may be one.
         changelog: users' rows and markers, a partition a source partition; compacted.
         partials: counters of the source partitions; one partition, compacted.
-        cells: closed cells to be judged; one partition.
+        closings: says that periods closed, so that rules are judged; one partition.
         alerts: changes of alerts; one partition.
         dead_letters: records that could not be counted.
     """
@@ -31,7 +31,7 @@ class Topics:
     purchases: str
     changelog: str
     partials: str
-    cells: str
+    closings: str
     alerts: str
     dead_letters: str
 
@@ -87,7 +87,7 @@ class TopicAdmin:
                 **{topic: (number, {}) for topic in topics.sources},
                 topics.changelog: (number, _COMPACT),
                 topics.partials: (1, _COMPACT),
-                topics.cells: (1, {"retention.ms": "604800000"}),
+                topics.closings: (1, {"retention.ms": "604800000"}),
                 topics.alerts: (1, {"retention.ms": "-1"}),
                 topics.dead_letters: (counts.get(topics.dead_letters, 1), {"retention.ms": "1209600000"}),
             }

@@ -1,0 +1,1 @@
+"""What people and probes see: the page, the API, health, metrics."""

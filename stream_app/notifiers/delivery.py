@@ -1,0 +1,139 @@
+"""Delivery: one step of the outbox at a time, stored before it is taken.
+
+A crash at any point leaves one of two things behind: an `owed` entry, which nobody has posted, or a `posting` one,
+which is looked for before it is posted again. So each change is told exactly once wherever it can be looked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from stream_app.notifiers.base import Misconfigured, Notifier, NotifierError, OutcomeUnknown, RateLimited, Rejected
+from stream_app.notifiers.outbox import Entry, Outbox, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from stream_app.domain.alerts import Change
+
+logger = logging.getLogger(__name__)
+
+#: Outcomes beside those of the errors, as labels of `stream_app_notifications_total`.
+SENT, FOUND = "sent", "found"
+
+
+class Delivery:
+    """Brings what an outbox owes to its targets.
+
+    Args:
+        outbox: the bookkeeping.
+        notifiers: by kind of target, the part of a target before the first colon.
+        save: stores an entry durably under its key; what it raises stops the delivery, and nothing is lost by it.
+        now: the wall clock, in seconds since the epoch.
+        observe: told the kind of target and the outcome of each attempt.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        notifiers: Mapping[str, Notifier],
+        *,
+        save: Callable[[Entry], Awaitable[None]],
+        now: Callable[[], float],
+        observe: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self.outbox = outbox
+        self._notifiers = notifiers
+        self._save = save
+        self._now = now
+        self._observe = observe or (lambda _kind, _outcome: None)
+        self._complaints: set[tuple[str, str]] = set()
+
+    async def owe(self, change: Change) -> None:
+        """Takes on a change; one that is known already, by its id, adds nothing."""
+        for entry in self.outbox.add(change, self._now()):
+            await self._save(entry)
+
+    async def run_due(self) -> None:
+        """Delivers until nothing is due: the entries of a target in order, the targets side by side."""
+        while due := self.outbox.due(self._now()):
+            results = await asyncio.gather(*(self._act(entry) for entry in due), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+
+    async def _act(self, entry: Entry) -> None:
+        looking = entry.status is Status.POSTING
+        if looking:
+            self.outbox.looking(entry)
+        else:
+            entry = self.outbox.posting(entry, self._now())
+        try:
+            if not looking:
+                await self._save(entry)
+            result = await (self._look(entry) if looking else self._post(entry))
+        except BaseException:
+            # Unforeseen: whether it was posted is not known, and the stored entry says so too.
+            self.outbox.unknown(entry, "interrupted", self._now())
+            raise
+        await self._save(result)
+
+    async def _post(self, entry: Entry) -> Entry:
+        assert entry.change is not None  # noqa: S101 - an open entry has its change
+        try:
+            receipt = await self._notifier(entry).send(entry.change, entry.target, thread=self.outbox.thread(entry))
+        except NotifierError as error:
+            return self._failed(entry, error)
+        return self._sent(entry, SENT, self.outbox.sent(entry, receipt, self._now()))
+
+    async def _look(self, entry: Entry) -> Entry:
+        try:
+            receipt = await self._notifier(entry).find(
+                entry.id, entry.target, since=entry.first_try or 0.0, thread=self.outbox.thread(entry)
+            )
+        except NotifierError as error:
+            self._report(entry, error)
+            wait = error.retry_after if isinstance(error, RateLimited) else 0.0
+            return self.outbox.unknown(entry, str(error), self._now(), wait=wait)
+        if receipt is None:
+            logger.info("notification %s to %s had not been posted, it is sent now", entry.id, entry.target)
+            return self.outbox.not_posted(entry, "not posted", self._now(), wait=0.0)
+        return self._sent(entry, FOUND, self.outbox.sent(entry, receipt, self._now()))
+
+    def _failed(self, entry: Entry, error: NotifierError) -> Entry:
+        self._report(entry, error)
+        if isinstance(error, Rejected):
+            return self.outbox.rejected(entry, str(error), self._now())
+        if isinstance(error, OutcomeUnknown):
+            return self.outbox.unknown(entry, str(error), self._now())
+        wait = error.retry_after if isinstance(error, RateLimited) else None
+        return self.outbox.not_posted(entry, str(error), self._now(), wait=wait)
+
+    def _sent(self, entry: Entry, outcome: str, result: Entry) -> Entry:
+        self._observe(_kind(entry.target), outcome)
+        self._complaints = {c for c in self._complaints if c[0] != entry.target}
+        logger.info("notification %s is at %s (%s)", entry.id, entry.target, outcome)
+        return result
+
+    def _report(self, entry: Entry, error: NotifierError) -> None:
+        self._observe(_kind(entry.target), error.outcome)
+        if isinstance(error, Rejected):
+            logger.error("notification %s is lost, it was refused for good: %s", entry.id, error)
+        elif (entry.target, str(error)) not in self._complaints:
+            # Said once until something goes through again: a target that is down for a night fills no log.
+            self._complaints.add((entry.target, str(error)))
+            level = logging.ERROR if isinstance(error, Misconfigured) else logging.WARNING
+            logger.log(level, "notification %s is still owed: %s", entry.id, error)
+
+    def _notifier(self, entry: Entry) -> Notifier:
+        kind = _kind(entry.target)
+        if kind not in self._notifiers:
+            hint = "set slack_token" if kind == "slack" else "correct `to` in the rules"
+            raise Misconfigured(f"{entry.target}: no notifier is configured for it; {hint}")
+        return self._notifiers[kind]
+
+
+def _kind(target: str) -> str:
+    return target.partition(":")[0]

@@ -1,0 +1,246 @@
+"""The outbox: which notifications are owed, which are being posted, and what became of the others.
+
+    owed --posting--> posting --sent------> sent
+      ^                  |     --rejected--> rejected
+      +-- not posted ----+     --unknown---> posting, to be looked for
+
+Pure bookkeeping: time is passed in, and each step answers the entry to store. Whoever uses it stores an entry before
+acting on it. So an entry that is found `posting` after a restart is one whose outcome nobody knows: `due` hands it out
+again as such, and it must be looked for before it is posted again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from stream_app.domain.alerts import Change
+from stream_app.notifiers.base import Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+DAY = 86_400.0
+
+
+class Status(StrEnum):
+    """Where an entry stands."""
+
+    OWED = "owed"
+    POSTING = "posting"
+    SENT = "sent"
+    REJECTED = "rejected"
+
+
+OPEN = (Status.OWED, Status.POSTING)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One notification: a change to one target. Times are seconds since the epoch.
+
+    Attributes:
+        id: the change's id.
+        target: where it goes.
+        number: position in the order of all entries.
+        change: what to tell; None once it is settled.
+        began: id of the change whose message this one belongs under.
+        status: where it stands.
+        added_at: when it became owed.
+        attempts: posts begun.
+        not_before: when it may next be acted on.
+        first_try: when the first post began.
+        settled_at: when it was sent or rejected.
+        receipt: where it went.
+        note: what was last said about it.
+    """
+
+    id: str
+    target: str
+    number: int
+    change: Change | None
+    added_at: float
+    began: str | None = None
+    status: Status = Status.OWED
+    attempts: int = 0
+    not_before: float = 0.0
+    first_try: float | None = None
+    settled_at: float | None = None
+    receipt: Receipt | None = None
+    note: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Identity: a change is told to a target once."""
+        return f"{self.id} {self.target}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Ready for JSON; `from_json` takes it back."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {
+            "status": self.status.value,
+            "change": None if self.change is None else self.change.to_json(),
+            "receipt": None if self.receipt is None else [self.receipt.channel, self.receipt.ts],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Entry:
+        """The entry as it was stored; keys of later versions are ignored."""
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        change, receipt = data.get("change"), data.get("receipt")
+        return cls(
+            **known
+            | {
+                "status": Status(data["status"]),
+                "change": None if change is None else Change.from_json(change),
+                "receipt": None if receipt is None else Receipt(*receipt),
+            }
+        )
+
+
+class Outbox:
+    """All notifications, at most one a target under way; a target's notifications keep their order.
+
+    Args:
+        entries: as they were stored.
+        first_wait: seconds before the second attempt; each further wait is twice as long.
+        longest_wait: the most it grows to.
+        settle: seconds before a post of unknown outcome is looked for: what was accepted must have become visible.
+        keep: seconds a settled entry is remembered, so that a repeated change is not told twice.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[Entry] = (),
+        *,
+        first_wait: float = 2.0,
+        longest_wait: float = 300.0,
+        settle: float = 15.0,
+        keep: float = 400 * DAY,
+    ) -> None:
+        self._entries = {e.key: e for e in sorted(entries, key=lambda e: e.number)}
+        self._queues: dict[str, dict[str, None]] = {}
+        self._busy: set[str] = set()
+        for entry in self._entries.values():
+            if entry.status in OPEN:
+                self._queues.setdefault(entry.target, {})[entry.key] = None
+        self._first_wait = first_wait
+        self._longest_wait = longest_wait
+        self._settle = settle
+        self._keep = keep
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries in their order."""
+        return tuple(self._entries.values())
+
+    @property
+    def open(self) -> tuple[Entry, ...]:
+        """What is owed or being posted."""
+        return tuple(self._entries[key] for queue in self._queues.values() for key in queue)
+
+    def add(self, change: Change, now: float) -> list[Entry]:
+        """The entries a change adds, one a target; none for what is known already."""
+        added = []
+        number = next(reversed(self._entries.values())).number + 1 if self._entries else 0
+        for target in dict.fromkeys(change.to):
+            entry = Entry(change.id, target, number + len(added), change, now, change.began)
+            if entry.key not in self._entries:
+                self._queues.setdefault(target, {})[entry.key] = None
+                added.append(self._put(entry))
+        return added
+
+    def due(self, now: float) -> list[Entry]:
+        """What to act on: the first open entry of each target, if its time has come and nobody is at it.
+
+        An `owed` one is to be posted, a `posting` one to be looked for.
+        """
+        return [e for e in self._heads() if e.not_before <= now]
+
+    def wake_at(self) -> float | None:
+        """When something will be due; None where nothing waits."""
+        return min((e.not_before for e in self._heads()), default=None)
+
+    def thread(self, entry: Entry) -> Receipt | None:
+        """The message an entry belongs under, if it was sent there."""
+        first = self._entries.get(f"{entry.began} {entry.target}")
+        return first.receipt if first is not None else None
+
+    def posting(self, entry: Entry, now: float) -> Entry:
+        """An owed entry is about to be posted. Store it, then post."""
+        self._busy.add(entry.key)
+        return self._put(
+            replace(
+                self._at(entry, Status.OWED),
+                status=Status.POSTING,
+                attempts=entry.attempts + 1,
+                first_try=now if entry.first_try is None else entry.first_try,
+                not_before=now + self._settle,
+            )
+        )
+
+    def looking(self, entry: Entry) -> None:
+        """A posting entry is about to be looked for."""
+        self._busy.add(self._at(entry, Status.POSTING).key)
+
+    def sent(self, entry: Entry, receipt: Receipt, now: float) -> Entry:
+        """It was posted, now or earlier."""
+        return self._settled(entry, Status.SENT, now, receipt=receipt, note=None)
+
+    def rejected(self, entry: Entry, note: str, now: float) -> Entry:
+        """It was refused for good."""
+        return self._settled(entry, Status.REJECTED, now, note=note)
+
+    def not_posted(self, entry: Entry, note: str, now: float, *, wait: float | None = None) -> Entry:
+        """It was surely not posted: it is owed again, after `wait` seconds (default: the growing wait)."""
+        current = self._at(entry, Status.POSTING)
+        self._busy.discard(entry.key)
+        later = now + (self._wait(current) if wait is None else wait)
+        return self._put(replace(current, status=Status.OWED, not_before=later, note=note))
+
+    def unknown(self, entry: Entry, note: str, now: float, *, wait: float = 0.0) -> Entry:
+        """It may have been posted, or could not be looked for: it is looked for later."""
+        current = self._at(entry, Status.POSTING)
+        self._busy.discard(entry.key)
+        later = now + max(self._settle, self._wait(current), wait)
+        return self._put(replace(current, not_before=later, note=note))
+
+    def prune(self, now: float) -> list[str]:
+        """Forgets what was settled long ago; answers the keys to delete from the store."""
+        old = [e.key for e in self._entries.values() if e.settled_at is not None and e.settled_at <= now - self._keep]
+        for key in old:
+            del self._entries[key]
+        return old
+
+    def to_json(self) -> dict[str, Any]:
+        """All entries, ready for JSON."""
+        return {"entries": [e.to_json() for e in self._entries.values()]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], **options: float) -> Outbox:
+        """The outbox as it was stored. `options` are those of the constructor."""
+        return cls((Entry.from_json(e) for e in data["entries"]), **options)
+
+    def _heads(self) -> list[Entry]:
+        heads = [next(iter(queue)) for queue in self._queues.values() if queue]
+        return [self._entries[key] for key in heads if key not in self._busy]
+
+    def _wait(self, entry: Entry) -> float:
+        return min(self._first_wait * 2.0 ** min(max(entry.attempts - 1, 0), 60), self._longest_wait)
+
+    def _at(self, entry: Entry, status: Status) -> Entry:
+        current = self._entries.get(entry.key)
+        if current is None or current.status is not status:
+            raise ValueError(f"{entry.key} is {'not known' if current is None else current.status}, not {status}")
+        return current
+
+    def _settled(self, entry: Entry, status: Status, now: float, **changes: Any) -> Entry:
+        current = self._at(entry, Status.POSTING)
+        self._busy.discard(entry.key)
+        self._queues[entry.target].pop(entry.key, None)
+        return self._put(replace(current, status=status, settled_at=now, change=None, **changes))
+
+    def _put(self, entry: Entry) -> Entry:
+        self._entries[entry.key] = entry
+        return entry
