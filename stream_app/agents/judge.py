@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from stream_app.domain.alerts import AlertState, Change, State, evaluate
+from stream_app.domain.alerts import AlertState, Change, State, alert_key, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -105,6 +105,11 @@ def register(app: ServiceApp, judge: Judge, latest: Callable[[], Snapshot | None
                 return
 
     app.agent(topic, name="judge")(judging)
+
+
+def line(change: Change) -> tuple[bytes, bytes]:
+    """Key and value of a change's record in the alerts topic."""
+    return alert_key(change.rule, change.segment).encode(), orjson.dumps(change.to_json())
 
 
 async def announce(app: ServiceApp, snapshot: Snapshot) -> None:

@@ -28,7 +28,7 @@ class Merger:
     Args:
         app: the Faust app.
         fresh: makes an empty `Merged`.
-        publish: shows a snapshot, given the blocks that changed.
+        publish: shows a snapshot, given the blocks that changed; False where it has to be tried again.
         clock: wall clock (ms).
     """
 
@@ -36,7 +36,7 @@ class Merger:
         self,
         app: ServiceApp,
         fresh: Callable[[], Merged],
-        publish: Callable[[Snapshot, set[BlockKey]], Awaitable[None]],
+        publish: Callable[[Snapshot, set[BlockKey]], Awaitable[bool]],
         clock: Callable[[], int],
     ) -> None:
         self._app, self._fresh, self._publish, self._clock = app, fresh, publish, clock
@@ -85,15 +85,22 @@ class Merger:
         if merged is None or not self._owner():
             return
         if not self._caught_up:
-            end = self._app.consumer._thread._consumer.last_stable_offset(TP(self._app.names.partials, 0))
+            end = self._end()
             self._caught_up = end is not None and self._position >= end
             if not self._caught_up:
                 return
         snapshot, dirty = merged.snapshot(self._clock())
         figures = (snapshot.watermark, snapshot.last_event, snapshot.totals)
         if dirty or figures != self._shown:
-            await self._publish(snapshot, dirty)
-            self._shown = figures
+            shown = await self._publish(snapshot, dirty)
+            self._shown = figures if shown else ()
+
+    def _end(self) -> int | None:
+        """Where the partials end: the last stable offset, or the high watermark of a broker without transactions."""
+        tp, consumer = TP(self._app.names.partials, 0), self._app.consumer._thread._consumer
+        stable = consumer.last_stable_offset(tp)
+        end = consumer.highwater(tp) if stable is None or stable < 0 else stable
+        return None if end is None else int(end)
 
     def _owner(self) -> bool:
         return self._app.assignor.is_active(TP(self._app.names.partials, 0))

@@ -32,6 +32,9 @@ def minor_units(raw: bytes, digits: int) -> int:
         AmountTypeError: `raw` is neither a number nor a string.
         AmountError: the text is not a decimal number, has more decimals than the currency, or is too large.
     """
+    head, _, tail = raw.partition(b".")
+    if len(tail) == digits and len(raw) < 16 and head.isdigit() and tail.isdigit():
+        return int(head + tail)  # what nearly all amounts look like
     text = raw
     if raw[:1] == b'"':
         try:

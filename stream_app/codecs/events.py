@@ -6,7 +6,6 @@ refuses goes to `codecs.inspection`, which finds the reason or rescues it. Of a 
 
 from __future__ import annotations
 
-from itertools import compress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -96,7 +95,9 @@ class EventDecoder:
         bury(np.flatnonzero(batch.segments < 0).tolist())
         if not dead:
             return batch, []
-        return _without(batch, dead), [dead[row] for row in sorted(dead)]
+        alive = np.ones(len(batch), np.bool_)
+        alive[list(dead)] = False
+        return batch.where(alive), [dead[row] for row in sorted(dead)]
 
     def _read(self, values: Sequence[bytes | None]) -> tuple[list[Record], list[int]]:
         """One record a value, and the rows that the typed decoder refused: they hold the placeholder."""
@@ -182,22 +183,6 @@ def _mismatches(keys: Sequence[bytes | None], users: list[bytes]) -> Iterable[in
     if keys == users:
         return ()
     return [i for i, (key, user) in enumerate(zip(keys, users, strict=True)) if key != user]
-
-
-def _without(batch: EventBatch, dead: Container[int]) -> EventBatch:
-    """The batch without the dead rows."""
-    alive = [row not in dead for row in range(len(batch))]
-    keep = np.array(alive, np.bool_)
-    return EventBatch(
-        list(compress(batch.users, alive)),
-        batch.times[keep],
-        batch.kinds[keep],
-        list(compress(batch.event_ids, alive)),
-        batch.segments[keep],
-        batch.combos,
-        list(compress(batch.orders, alive)),
-        batch.amounts[keep],
-    )
 
 
 def _empty(combos: Sequence[tuple[str, ...]]) -> EventBatch:

@@ -18,7 +18,7 @@ LONGEST = 256
 MOST_COMBOS = 100_000
 _CACHED = 65_536
 _CACHED_BYTES = 1024
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_ABSENT = msgspec.Raw(b"null")
 _text = msgspec.json.Decoder(str).decode
 
 
@@ -35,6 +35,17 @@ class SegmentDecoder:
 
     def __init__(self, dimensions: Sequence[str]) -> None:
         self._dimensions = tuple(dimensions)
+        # Reads the configured dimensions and skips the rest; the names of fields need not be identifiers.
+        names = [f"d{place}" for place in range(len(self._dimensions))]
+        self._decode = msgspec.json.Decoder(
+            msgspec.defstruct(
+                "Segment",
+                [(name, msgspec.Raw, _ABSENT) for name in names],
+                rename=dict(zip(names, self._dimensions, strict=True)),
+                gc=False,
+            )
+        ).decode
+        self._texts: dict[bytes, str] = {}
         self._numbers: dict[tuple[str, ...], int] = {}
         #: The combinations by number; only ever appended to, until `renew` begins a new list.
         self.combos: list[tuple[str, ...]] = []
@@ -78,16 +89,16 @@ class SegmentDecoder:
         if raw in (b"", b"null"):
             return (NO_VALUE,) * len(self._dimensions)
         try:
-            fields = _object(raw)
+            fields = msgspec.structs.astuple(self._decode(raw))
         except (ValueError, RecursionError) as error:
             raise SegmentError(
                 f'segment: {shown(raw)} is not a JSON object of names and values; send one such as {{"plan": "pro"}}'
             ) from error
-        return tuple(self._value(name, fields.get(name)) for name in self._dimensions)
+        known = self._texts.get
+        pairs = zip(self._dimensions, map(bytes, fields), strict=True)
+        return tuple([known(data) or self._value(name, data) for name, data in pairs])
 
-    @staticmethod
-    def _value(name: str, raw: msgspec.Raw | None) -> str:
-        data = b"null" if raw is None else bytes(raw)
+    def _value(self, name: str, data: bytes) -> str:
         if data == b"null":
             return NO_VALUE
         if data[:1] in (b"{", b"["):
@@ -100,4 +111,7 @@ class SegmentDecoder:
             raise SegmentError(
                 f"segment.{name}: {shown(data)} has {len(value)} characters; send at most {LONGEST}, and no free text"
             )
+        if len(self._texts) >= _CACHED:
+            self._texts.clear()
+        self._texts[data] = value or NO_VALUE
         return value or NO_VALUE

@@ -6,7 +6,7 @@ It starts in a tenth of a second and forgets everything when it stops. What it l
 - no idempotent or transactional producer: its start raises aiokafka's `UnknownError` at once. One RecordBatch is
   appended as a whole, so what must be atomic goes into one `send_batch()`;
 - `end_offsets()` is right only where the last batch holds one record: it is that batch's first offset plus one. A
-  fetch response's high watermark (`consumer.highwater`) is right;
+  fetch response's high watermark (`consumer.highwater`) is right. So "latest" begins inside the last batch, too;
 - a group's first join takes half the session timeout, each rebalance about as long;
 - a metadata request for an unknown topic creates it: create topics before asking about them;
 - an idle fetch notices new records late: after half of `fetch_max_wait_ms`, roughly.

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 #: Cohorts shown of one table, the last ones.
 MOST_ROWS = 12
 NOT_OBSERVED = "·"
-_FIRST_COLUMNS, _CELL = 24, 8  # characters of the cohort and its size; of one cell
+_FIRST_COLUMNS, _CELL = 24, 7  # characters of the cohort and its size; of one share
+_GAP = 2  # between columns
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def _table(matrix: Matrix, width: int) -> RenderableType:
     grain = matrix.answer["grain"]
     shown = cohorts[-MOST_ROWS:]
     last = max(index for cohort in shown for index in range(len(cohort["retained"])) if observed(cohort, index))
-    chosen = matrix.at or indexes(last, most=max(1, (width - _FIRST_COLUMNS) // _CELL))
+    cell = max(_CELL, len(f"{grain} {last}")) + _GAP
+    chosen = matrix.at or indexes(last, most=max(1, (width - _FIRST_COLUMNS) // cell))
     table = Table(title=matrix.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column(f"{grain} of", justify="left", no_wrap=True)
     table.add_column("users", justify="right", no_wrap=True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, ProducerFenced, UnsupportedVersionError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, ProducerFenced, UnknownError, UnsupportedVersionError
 
 from stream_app.codecs.rows import MARKER_KEY
+from stream_app.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,5 +197,22 @@ async def send_batches(
     return sent
 
 
-#: How a broker without transactions shows itself.
-NO_TRANSACTIONS = (IncompatibleBrokerVersion, UnsupportedVersionError)
+async def has_transactions(settings: dict[str, object], app_id: str) -> bool:
+    """Whether the broker has transactions: asks it for a transactional producer's id.
+
+    Raises:
+        ConfigurationError: it has, but refuses this client.
+    """
+    producer = AIOKafkaProducer(transactional_id=f"{app_id}-probe", **settings)
+    try:
+        await asyncio.wait_for(producer.start(), 30)
+    except (IncompatibleBrokerVersion, UnsupportedVersionError, UnknownError):
+        return False
+    except (KafkaError, TimeoutError) as error:
+        raise ConfigurationError(
+            f"broker: transactions cannot be used ({error or type(error).__name__}). Allow this client to write "
+            f"transactional ids that begin with {app_id!r}, and see that the broker's transaction log is available."
+        ) from error
+    finally:
+        await producer.stop()
+    return True

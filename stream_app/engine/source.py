@@ -83,7 +83,7 @@ class Observer(Protocol):
         """A chunk was counted."""
 
     def commit(self, outcome: str, seconds: float) -> None:
-        """A commit ended: `ok`, `fenced` or `failed`."""
+        """A commit ended: `committed`, `fenced` or `failed`."""
 
     def recovered(self, partition: int, users: int, seconds: float) -> None:
         """A source partition's state was restored."""
@@ -246,10 +246,11 @@ class SourcePartition:
         return (batch.where(keep), dropped) if dropped else (batch, 0)
 
     def _advance_watermark(self, now: int) -> None:
-        progress = [Progress(s.last_event, s.idle) for s in self._sources(now).values()]
+        progress = [Progress(s.last_event, s.idle) for s in self.status(now).values()]
         self.watermark = watermark(progress, lateness=self.config.lateness, now=now, previous=self.watermark)
 
-    def _sources(self, now: int) -> dict[str, SourceStatus]:
+    def status(self, now: int) -> dict[str, SourceStatus]:
+        """How far each source topic has been read at this instant of the wall clock (ms)."""
         found = {}
         for topic, reading in self.readings.items():
             end = self.end_offset(topic, self.number)
@@ -285,7 +286,7 @@ class SourcePartition:
                 self.ready = False
                 self.observer.commit("fenced" if type(error).__name__ == "Fenced" else "failed", 0.0)
                 raise
-            self.observer.commit("ok", time.perf_counter() - started)
+            self.observer.commit("committed", time.perf_counter() - started)
             for topic, offset in offsets.items():
                 self.readings[topic].durable = offset
             if news:
@@ -316,7 +317,7 @@ class SourcePartition:
 
     def _make_status(self) -> Status:
         totals = self.totals | {"users": len(self.table)}
-        return Status(self.epoch, self.config.fingerprint, self._sources(self.config.clock()), totals)
+        return Status(self.epoch, self.config.fingerprint, self.status(self.config.clock()), totals)
 
     async def close(self) -> None:
         """Ends the ledger. What was not committed is read again by the next owner."""

@@ -88,6 +88,11 @@ class Sources:
         return None if reading is None else reading.durable
 
     @property
+    def flowing(self) -> bool:
+        """Whether an assignment is in force and Faust's tables are recovered: records may be acted upon."""
+        return self._flowing
+
+    @property
     def owned(self) -> dict[int, SourcePartition]:
         """The partitions of this worker, those in recovery too."""
         return self._owned

@@ -31,9 +31,8 @@ class DurableTable(Table):  # type: ignore[misc]
 
     async def durable(self) -> None:
         """Returns when every change so far is written. Raises what a write raised."""
-        unwritten, self._unwritten = self._unwritten, []
-        await asyncio.gather(*unwritten)
-
+        await asyncio.gather(*self._unwritten)
+        self._unwritten = [future for future in self._unwritten if not future.done()]
 
     async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:
         """Forgets everything when another worker becomes the owner: Faust's memory store would keep it for good."""

@@ -12,7 +12,8 @@ from stream_app.notifiers.base import (
 )
 from stream_app.notifiers.console import ConsoleNotifier
 from stream_app.notifiers.delivery import Delivery
-from stream_app.notifiers.outbox import Entry, Outbox, Status
+from stream_app.notifiers.entry import Entry, Status
+from stream_app.notifiers.outbox import Outbox
 from stream_app.notifiers.slack import SlackNotifier
 
 __all__ = [

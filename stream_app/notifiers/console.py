@@ -31,7 +31,7 @@ class ConsoleNotifier:
         self._public_url = public_url
         self._printed: set[str] = set()
 
-    async def send(self, change: Change, target: str, *, thread: Receipt | None = None) -> Receipt:  # noqa: ARG002
+    async def send(self, change: Change, target: str, *, thread: Receipt | None = None) -> Receipt:
         """Prints one block. Raises OutcomeUnknown where the stream fails."""
         try:
             stream = self._stream()
@@ -47,8 +47,8 @@ class ConsoleNotifier:
         change_id: str,
         target: str,
         *,
-        since: float = 0.0,  # noqa: ARG002
-        thread: Receipt | None = None,  # noqa: ARG002
+        since: float = 0.0,
+        thread: Receipt | None = None,
     ) -> Receipt | None:
         """Whether this process printed it."""
         return Receipt(target, change_id) if change_id in self._printed else None

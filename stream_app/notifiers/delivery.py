@@ -11,12 +11,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from stream_app.notifiers.base import Misconfigured, Notifier, NotifierError, OutcomeUnknown, RateLimited, Rejected
-from stream_app.notifiers.outbox import Entry, Outbox, Status
+from stream_app.notifiers.entry import Entry, Status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from stream_app.domain.alerts import Change
+    from stream_app.notifiers.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +76,8 @@ class Delivery:
                 await self._save(entry)
             result = await (self._look(entry) if looking else self._post(entry))
         except BaseException:
-            # Unforeseen: whether it was posted is not known, and the stored entry says so too.
-            self.outbox.unknown(entry, "interrupted", self._now())
+            # Unforeseen or cancelled: whether it was posted is not known, and the stored entry says so too.
+            self.outbox.interrupted(entry)
             raise
         await self._save(result)
 

@@ -11,92 +11,18 @@ again as such, and it must be looked for before it is posted again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stream_app.domain.alerts import Change
-from stream_app.notifiers.base import Receipt
+from stream_app.notifiers.entry import OPEN, Entry, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from stream_app.domain.alerts import Change
+    from stream_app.notifiers.base import Receipt
+
 DAY = 86_400.0
-
-
-class Status(StrEnum):
-    """Where an entry stands."""
-
-    OWED = "owed"
-    POSTING = "posting"
-    SENT = "sent"
-    REJECTED = "rejected"
-
-
-OPEN = (Status.OWED, Status.POSTING)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One notification: a change to one target. Times are seconds since the epoch.
-
-    Attributes:
-        id: the change's id.
-        target: where it goes.
-        number: position in the order of all entries.
-        change: what to tell; None once it is settled.
-        began: id of the change whose message this one belongs under.
-        status: where it stands.
-        added_at: when it became owed.
-        attempts: posts begun.
-        not_before: when it may next be acted on.
-        first_try: when the first post began.
-        settled_at: when it was sent or rejected.
-        receipt: where it went.
-        note: what was last said about it.
-    """
-
-    id: str
-    target: str
-    number: int
-    change: Change | None
-    added_at: float
-    began: str | None = None
-    status: Status = Status.OWED
-    attempts: int = 0
-    not_before: float = 0.0
-    first_try: float | None = None
-    settled_at: float | None = None
-    receipt: Receipt | None = None
-    note: str | None = None
-
-    @property
-    def key(self) -> str:
-        """Identity: a change is told to a target once."""
-        return f"{self.id} {self.target}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Ready for JSON; `from_json` takes it back."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return plain | {
-            "status": self.status.value,
-            "change": None if self.change is None else self.change.to_json(),
-            "receipt": None if self.receipt is None else [self.receipt.channel, self.receipt.ts],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Entry:
-        """The entry as it was stored; keys of later versions are ignored."""
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        change, receipt = data.get("change"), data.get("receipt")
-        return cls(
-            **known
-            | {
-                "status": Status(data["status"]),
-                "change": None if change is None else Change.from_json(change),
-                "receipt": None if receipt is None else Receipt(*receipt),
-            }
-        )
 
 
 class Outbox:
@@ -142,7 +68,7 @@ class Outbox:
 
     def add(self, change: Change, now: float) -> list[Entry]:
         """The entries a change adds, one a target; none for what is known already."""
-        added = []
+        added: list[Entry] = []
         number = next(reversed(self._entries.values())).number + 1 if self._entries else 0
         for target in dict.fromkeys(change.to):
             entry = Entry(change.id, target, number + len(added), change, now, change.began)
@@ -169,13 +95,14 @@ class Outbox:
 
     def posting(self, entry: Entry, now: float) -> Entry:
         """An owed entry is about to be posted. Store it, then post."""
+        current = self._at(entry, Status.OWED)
         self._busy.add(entry.key)
         return self._put(
             replace(
-                self._at(entry, Status.OWED),
+                current,
                 status=Status.POSTING,
-                attempts=entry.attempts + 1,
-                first_try=now if entry.first_try is None else entry.first_try,
+                attempts=current.attempts + 1,
+                first_try=now if current.first_try is None else current.first_try,
                 not_before=now + self._settle,
             )
         )
@@ -205,6 +132,10 @@ class Outbox:
         self._busy.discard(entry.key)
         later = now + max(self._settle, self._wait(current), wait)
         return self._put(replace(current, not_before=later, note=note))
+
+    def interrupted(self, entry: Entry) -> None:
+        """Nobody is at it any more, and nothing was heard: it stays as it was stored last."""
+        self._busy.discard(entry.key)
 
     def prune(self, now: float) -> list[str]:
         """Forgets what was settled long ago; answers the keys to delete from the store."""

@@ -29,7 +29,6 @@ PREFIX = "slack:"
 CLOCK_MARGIN = 3600.0
 PAGE = 200
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{8,20}")
-_THREAD_GONE = ("thread_not_found", "invalid_thread_ts", "message_not_found", "cannot_reply_to_message")
 _TRANSPORT = (aiohttp.ClientError, OSError, TimeoutError, ValueError, AttributeError, SlackClientError)
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
@@ -50,7 +49,7 @@ class SlackNotifier:
         *,
         base_url: str = AsyncWebClient.BASE_URL,
         public_url: str | None = None,
-        timeout: int = 15,  # noqa: ASYNC109 - of the client, not of a coroutine
+        timeout: int = 15,
     ) -> None:
         # No retry handlers: the client would sleep and post again unseen, while the outbox stores each attempt.
         # A logger of its own at INFO: at DEBUG the client writes whole requests into the log.
@@ -78,12 +77,11 @@ class SlackNotifier:
         self, change_id: str, target: str, *, since: float = 0.0, thread: Receipt | None = None
     ) -> Receipt | None:
         """Looks through the thread and the channel's history since the first attempt."""
-        oldest = f"{max(since - CLOCK_MARGIN, 0):.6f}"
         channel = thread.channel if thread is not None else await self._channel(target)
-        searches = [self._pages(target, self._client.conversations_history, channel=channel, oldest=oldest)]
+        where = {"channel": channel, "oldest": f"{max(since - CLOCK_MARGIN, 0):.6f}", "include_all_metadata": True}
+        searches = [self._pages(target, self._client.conversations_history, **where)]
         if thread is not None:
-            replies = self._client.conversations_replies
-            searches.insert(0, self._pages(target, replies, channel=channel, oldest=oldest, ts=thread.ts))
+            searches.insert(0, self._pages(target, self._client.conversations_replies, ts=thread.ts, **where))
         for pages in searches:
             try:
                 async for page in pages:
@@ -103,7 +101,9 @@ class SlackNotifier:
         problems = []
         for target in sorted(set(targets)):
             try:
-                await self._channel(target)
+                # Posting needs neither the channel's id nor its history, but telling each change once does.
+                channel = await self._channel(target)
+                await self._call(target, self._client.conversations_history, channel=channel, limit=1)
             except NotifierError as error:
                 problems.append(str(error))
         return problems
@@ -141,7 +141,7 @@ class SlackNotifier:
     async def _pages(
         self, target: str, method: Callable[..., Awaitable[Any]], **arguments: Any
     ) -> AsyncIterator[dict[str, Any]]:
-        arguments = {"limit": PAGE, "include_all_metadata": True} | arguments
+        arguments = {"limit": PAGE} | arguments
         while True:
             page = await self._call(target, method, **arguments)
             yield page

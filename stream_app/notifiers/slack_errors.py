@@ -76,7 +76,7 @@ def of_response(target: str, response: Any, *, posting: bool) -> NotifierError:
     if isinstance(code, str):
         return failure(target, code, data, posting=posting)
     if 400 <= status < 500:
-        return Misconfigured(f"{target}: HTTP {status} instead of an answer of Slack; correct slack_url")
+        return Misconfigured(f"{target}: HTTP {status} instead of an answer of Slack; correct slack_url or the proxy")
     return _perhaps(f"{target}: HTTP {status} without an answer of Slack", posting=posting)
 
 

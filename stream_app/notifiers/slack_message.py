@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EVENT_TYPE = "stream_app_alert"
-MAX_HEADER, MAX_SECTION, MAX_TEXT = 150, 3000, 4000
 _MARKS = {State.FIRING: "🔴", State.RESOLVED: "🟢", State.PENDING: "🟡", State.INACTIVE: "⚪"}
 
 
@@ -23,6 +22,8 @@ def escape(text: str) -> str:
 def message(change: Change, public_url: str | None = None) -> dict[str, Any]:
     """The arguments of `chat.postMessage` that say what happened; all but where.
 
+    Names and values are cut by `wording`, so that every text stays far within Slack's limits.
+
     Args:
         change: what to tell.
         public_url: address of the page, for a link.
@@ -31,14 +32,14 @@ def message(change: Change, public_url: str | None = None) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = [
         {
             "type": "header",
-            "text": {"type": "plain_text", "text": f"{mark} {wording.title(change)}"[:MAX_HEADER], "emoji": True},
+            "text": {"type": "plain_text", "text": f"{mark} {wording.title(change)}", "emoji": True},
         },
-        _section(_lead(change)),
+        {"type": "section", "text": _mrkdwn(_lead(change))},
         {"type": "section", "fields": [_mrkdwn(f"*{name}*\n{escape(value)}") for name, value in wording.facts(change)]},
         {"type": "context", "elements": [_mrkdwn(part) for part in _context(change, public_url)]},
     ]
     return {
-        "text": escape(f"{mark} {wording.title(change)}: {wording.sentence(change)}")[:MAX_TEXT],
+        "text": escape(f"{mark} {wording.title(change)}: {wording.sentence(change)}"),
         "blocks": blocks,
         "metadata": {"event_type": EVENT_TYPE, "event_payload": {"id": change.id}},
         "unfurl_links": False,
@@ -68,10 +69,6 @@ def _context(change: Change, public_url: str | None) -> list[str]:
     known = f"Known since <!date^{wording.epoch(change)}^{{date_short_pretty}} {{time}}|{escape(change.at)}>"
     page = wording.link(change, public_url)
     return [known] if page is None else [known, f"<{escape(page)}|Open the cohorts>"]
-
-
-def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": _mrkdwn(text[:MAX_SECTION])}
 
 
 def _mrkdwn(text: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Answers:
         self._number = 0
         self._reading: asyncio.Task[Snapshot | None] | None = None
         self._bodies: OrderedDict[tuple[Any, ...], asyncio.Future[bytes]] = OrderedDict()
-        self._alerts: list[dict[str, Any]] = []
+        self._alerts: list[dict[str, Any]] | None = None
         health.set(PART, State.STARTING, "no figures have been published yet")
 
     async def latest(self) -> Latest:
@@ -80,7 +80,7 @@ class Answers:
         try:
             snapshot = await self._read()
         except (StoreUnavailable, TimeoutError) as error:
-            reason = str(error) or "the store takes too long to answer"
+            reason = _why(error)
             if self._last is None:
                 self._health.set(PART, State.STARTING, reason)
                 raise NoFiguresError(reason) from error
@@ -120,32 +120,37 @@ class Answers:
             QueryError: the parameters do not go together.
         """
         key = (latest.number, name, *sorted(query.items()))
-        future = self._bodies.get(key)
-        if future is None:
-            future = asyncio.ensure_future(asyncio.to_thread(lambda: orjson.dumps(compute())))
-            future.add_done_callback(_looked_at)
-            self._bodies[key] = future
-            try:
-                await asyncio.shield(future)
-            except Exception:
-                self._bodies.pop(key, None)
-                raise
-            self._trim()
-        else:
+        if key in self._bodies:
             self._bodies.move_to_end(key)
-        return await asyncio.shield(future)
+        else:
+            body = asyncio.create_task(asyncio.to_thread(lambda: orjson.dumps(compute())))
+            body.add_done_callback(lambda done: self._settle(key, done))
+            self._bodies[key] = body
+        return await asyncio.shield(self._bodies[key])
 
-    def _trim(self) -> None:
-        total = sum(len(f.result()) for f in self._bodies.values() if f.done() and not f.exception())
-        while total > _KEPT_BYTES and len(self._bodies) > 1:
-            _, oldest = self._bodies.popitem(last=False)
-            total -= len(oldest.result()) if oldest.done() and not oldest.exception() else 0
+    def _settle(self, key: tuple[Any, ...], done: asyncio.Future[bytes]) -> None:
+        """Keep an answer as long as there is room; ask again where it failed."""
+        if done.cancelled() or done.exception() is not None:
+            self._bodies.pop(key, None)
+            return
+        total = sum(len(body.result()) for body in self._bodies.values() if body.done())
+        for oldest in list(self._bodies)[:-1]:
+            if total <= _KEPT_BYTES:
+                break
+            if self._bodies[oldest].done():
+                total -= len(self._bodies.pop(oldest).result())
 
     async def alerts(self) -> tuple[list[dict[str, Any]], bool]:
-        """The alerts as the reader gives them, and whether they are stale."""
+        """The alerts as the reader gives them, and whether they are those seen last.
+
+        Raises:
+            NoFiguresError: the store does not answer, and none were seen yet.
+        """
         try:
             self._alerts = await asyncio.wait_for(self._reader.alerts(), _PATIENCE_SECONDS)
-        except (StoreUnavailable, TimeoutError):
+        except (StoreUnavailable, TimeoutError) as error:
+            if self._alerts is None:
+                raise NoFiguresError(_why(error)) from error
             return self._alerts, True
         return self._alerts, False
 
@@ -156,7 +161,11 @@ class Answers:
             await asyncio.wait([self._reading])
 
 
+def _why(error: Exception) -> str:
+    return str(error) or "the store takes too long to answer"
+
+
 def _looked_at(future: asyncio.Future[Any]) -> None:
-    # Whoever asked may be gone: an error nobody fetches is not worth a traceback.
+    # Whoever asked may be gone, and an error that nobody fetches is not worth a traceback.
     if not future.cancelled():
         future.exception()

@@ -12,8 +12,8 @@ from prometheus_client.exposition import choose_encoder
 
 from stream_app import __version__
 from stream_app.domain.errors import QueryError
+from stream_app.domain.events import rfc3339
 from stream_app.domain.metrics import churn, retention
-from stream_app.domain.metrics.snapshot import instant
 from stream_app.web.answers import Answers, Latest, NoFiguresError
 from stream_app.web.queries import BadParameterError, churn_spec, parse, retention_spec
 
@@ -128,7 +128,7 @@ class Api:
         return {
             "as_of": snapshot.as_of,
             "behind_seconds": None if watermark is None else round(self._clock() - watermark / 1000, 3),
-            "last_event": None if last_event is None else instant(last_event),
+            "last_event": None if last_event is None else rfc3339(last_event),
             "timezone": snapshot.calendar.timezone,
             "week_start": snapshot.calendar.week_start,
             "definitions": [

@@ -83,8 +83,8 @@ class WebServer:
         except (OSError, OverflowError) as error:
             await runner.cleanup()
             raise ConnectionFailedError(
-                f"web: {self.host}:{self.port} cannot be listened on ({_reason(error)}); stop the program that uses it, or "
-                "set web_port (option --port; 0 takes a free one) or web_host to another address"
+                f"web: {self.host}:{self.port} cannot be listened on ({_reason(error)}); stop the program that uses "
+                "it, or set web_port (option --port; 0 takes a free one) or web_host to another address"
             ) from error
         self._runner = runner
         self.port = runner.addresses[0][1]

@@ -25,6 +25,7 @@ from stream_app.codecs.segments import LONGEST, SegmentDecoder, SegmentError
         (b'{"plan":"free","plan":"pro"}', ("pro", "(none)")),
         (b'{"plan":"\\u0070ro","country":"\\ud83d\\ude00"}', ("pro", "😀")),
         (b'{"pl\\u0061n":"pro"}', ("pro", "(none)")),
+        (b'{"\xff":"\xff","plan":"pro"}', ("pro", "(none)")),
     ],
 )
 def test_scalars_become_values_and_what_is_not_there_is_none(raw: bytes, values: tuple[str, ...]) -> None:
@@ -42,7 +43,7 @@ def test_scalars_become_values_and_what_is_not_there_is_none(raw: bytes, values:
         (b'{"plan":{"a":1}}', 'segment.plan: {"a":1} is nested'),
         (b'{"plan":["pro"]}', "is nested"),
         (b'{"plan":"\xff"}', 'segment.plan: "\\xff" is not UTF-8'),
-        (b'{"\xff":"pro"}', "is not a JSON object"),
+        (b'{"\xff":"pro"', "is not a JSON object"),
         (b'{"plan":"' + b"x" * (LONGEST + 1) + b'"}', "has 257 characters"),
         (b'{"plan":' + b"9" * 5000 + b"}", "has 5000 characters"),
         (b'{"plan":' + b"[" * 100_000, "is not a JSON object"),
@@ -89,6 +90,12 @@ def test_segments_that_never_repeat_do_not_fill_the_memory(monkeypatch: pytest.M
         if decoder.combos is not lists[-1]:
             lists.append(decoder.combos)
     assert [len(combos) for combos in lists] == [50, 50, 50, 50]
+
+
+def test_dimensions_may_have_any_name() -> None:
+    decoder = SegmentDecoder(["app version", "d0", "größe", "class"])
+    raw = '{"class":"a","d0":"b","größe":"c","app version":"d"}'.encode()
+    assert decoder.values(raw) == ("d", "b", "c", "a")
 
 
 def test_a_long_segment_is_read_but_not_remembered() -> None:

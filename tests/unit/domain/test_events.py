@@ -36,19 +36,19 @@ def test_the_shipped_definitions_use_known_activities() -> None:
         assert definition.inactivity_days == 30
 
 
-def test_a_batch_has_the_length_of_its_columns() -> None:
-    numbers = np.zeros(2, np.int64)
+def test_a_batch_has_the_length_of_its_columns_and_can_be_filtered() -> None:
+    numbers = np.array([0, 1, 2], np.int64)
+    combos = [("a",), ("b",), ("c",)]
+    kinds, segments = numbers.astype(np.int8), numbers.astype(np.int32)
     batch = EventBatch(
-        [b"a", b"b"],
-        numbers,
-        numbers.astype(np.int8),
-        ["1", "2"],
-        numbers.astype(np.int32),
-        [()],
-        [None, None],
-        numbers,
+        [b"a", b"b", b"c"], numbers, kinds, ["1", "2", "3"], segments, combos, [None, "o", "p"], numbers * 100
     )
-    assert len(batch) == 2
+    assert len(batch) == 3
+    some = batch.where(np.array([True, False, True]))
+    assert (some.users, some.event_ids, some.orders) == ([b"a", b"c"], ["1", "3"], [None, "p"])
+    for column in (some.times, some.kinds, some.segments, some.amounts // 100):
+        assert column.tolist() == [0, 2]
+    assert some.combos is combos
 
 
 def test_reason_codes_can_be_labels_of_a_metric() -> None:

@@ -1,0 +1,39 @@
+"""What the engine reports, as metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stream_app.engine.source import ChunkCounts
+    from stream_app.exporters.prometheus import Metrics
+
+
+class MetricsObserver:
+    """The engine's `Observer`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def chunk(self, topic: str, counts: ChunkCounts, seconds: float) -> None:
+        """A chunk was counted."""
+        metrics = self._metrics
+        metrics.records_read.labels(topic).inc(counts.read)
+        metrics.records_counted.labels(topic).inc(counts.counted)
+        metrics.late_events.inc(counts.late)
+        metrics.chunk_seconds.observe(seconds)
+        if counts.dropped:
+            metrics.records_dropped.labels("beyond_horizon").inc(counts.dropped)
+        for reason, count in Counter(counts.reasons).items():
+            metrics.records_dead_lettered.labels(reason).inc(count)
+
+    def commit(self, outcome: str, seconds: float) -> None:
+        """A commit ended."""
+        self._metrics.commits.labels(outcome).inc()
+        if outcome == "committed":
+            self._metrics.commit_seconds.observe(seconds)
+
+    def recovered(self, partition: int, users: int, seconds: float) -> None:  # noqa: ARG002
+        """A source partition's state was restored."""
+        self._metrics.recovery_seconds.set(seconds)
