@@ -35,7 +35,8 @@ from stream_app.web.health import HealthBoard, State
 from stream_app.web.server import WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TextIO
 
     from stream_app.domain.alerts import Rule
     from stream_app.domain.counters import BlockKey
@@ -59,9 +60,10 @@ class Service:
 
     Args:
         settings: checked settings.
+        console: where the console notifier prints; standard output if absent.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, console: Callable[[], TextIO] | None = None) -> None:
         self.settings = settings
         self.rules = rules_of(settings)
         self.names = topics_of(settings)
@@ -72,7 +74,9 @@ class Service:
         self._fingerprint = fingerprint(
             settings.definitions, settings.calendar, settings.dimensions, settings.currency
         )
+        self._console = console
         self._partitions = 0
+        self._announced_at: int | None = None
         self._announced: tuple[int | None, ...] = ()
         self._failure: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -184,7 +188,7 @@ class Service:
 
     def _notifiers(self) -> Mapping[str, Notifier]:
         settings = self.settings
-        found: dict[str, Notifier] = {"console": ConsoleNotifier(public_url=settings.public_url)}
+        found: dict[str, Notifier] = {"console": ConsoleNotifier(stream=self._console, public_url=settings.public_url)}
         if settings.slack_token:
             found["slack"] = SlackNotifier(
                 settings.slack_token, base_url=settings.slack_url, public_url=settings.public_url
@@ -211,7 +215,7 @@ class Service:
         closed = frontier(self.rules, snapshot)
         if closed != self._announced and snapshot.watermark is not None:
             await judge.announce(self.app, snapshot)
-            self._announced = closed
+            self._announced, self._announced_at = closed, snapshot.watermark
         try:
             await self.store.publish(snapshot, dirty)
         except StoreUnavailable as error:
@@ -221,6 +225,15 @@ class Service:
         self.metrics.snapshot_writes.labels("written").inc()
         self.health.set("redis", State.OK)
         return True
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything closed has been judged, and everything judged has been told."""
+        if self.snapshot is None or frontier(self.rules, self.snapshot) != self._announced:
+            return False
+        judged = self.judge.watermark
+        done = self._announced_at is None or (judged is not None and judged >= self._announced_at)
+        return done and all(self.notify.told(Change.from_json(change)) for change in self.judge.history)
 
     async def _write_change(self, change: Change) -> None:
         topic = self.app.topic(self.names.alerts, key_serializer="raw", value_serializer="raw")

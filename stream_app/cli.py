@@ -19,7 +19,7 @@ from stream_app.cli_tables import retention_table
 from stream_app.domain.errors import ConfigurationError, StreamAppError
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE
 from stream_app.domain.periods import EPOCH, WEEKDAYS, Calendar, Grain
-from stream_app.settings import Settings, load_settings, values
+from stream_app.settings import Settings, load_settings, minor_units, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -186,6 +186,7 @@ def _analyze(program: Program, args: argparse.Namespace) -> int:
             calendar=calendar,
             until_ms=None if args.until is None else instant(args.until, calendar),
             currency=args.currency,
+            minor_units=minor_units(args.currency),
             top=args.top,
         )
     except BrokenPipeError:

@@ -8,6 +8,7 @@ async with SlackServer() as slack:
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import time
@@ -23,7 +24,7 @@ SCOPES = {"chat:write", "channels:read", "groups:read", "channels:history"}
 FAILURES = ("429", "500", "500_after", "internal_error", "drop_before", "drop_after", "garbage_after", "hang_after")
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818
     def __init__(self, code: str, **more: Any) -> None:
         super().__init__(code)
         self.answer = {"ok": False, "error": code, **more}
@@ -65,6 +66,7 @@ class SlackServer:
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
         self._port = 0
+        self._released = asyncio.Event()
 
     def fail(self, *failures: str) -> None:
         """What becomes of the next posts, one each."""
@@ -80,6 +82,7 @@ class SlackServer:
 
     async def start(self) -> None:
         """Listens; after `stop()` on the same port as before."""
+        self._released.clear()
         app = web.Application()
         app.router.add_route("*", "/api/{method}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -90,6 +93,7 @@ class SlackServer:
         self.url = f"http://127.0.0.1:{self._port}/api/"
 
     async def stop(self) -> None:
+        self._released.set()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -120,8 +124,7 @@ class SlackServer:
         if failure == "drop_after":
             return self._drop(request)
         if failure == "hang_after":
-            await request.content.read()
-            raise web.HTTPRequestTimeout  # as a proxy in between would answer after a while
+            await self._released.wait()
         if failure == "500_after":
             return web.Response(status=503, text="upstream")
         if failure == "garbage_after":
@@ -211,7 +214,7 @@ class SlackServer:
         self._need("chat:write")
         channel = self._channel(str(arguments.get("channel", "")), by_name=True)
         text, blocks, metadata = arguments.get("text") or "", arguments.get("blocks") or [], arguments.get("metadata")
-        if not text and not blocks:
+        if not text.strip() and not blocks:
             raise Refusal("no_text")
         if len(text) > MAX_TEXT:
             raise Refusal("msg_too_long")

@@ -64,7 +64,12 @@ class Judge:
         if snapshot.watermark is not None:
             self._table[_WATERMARK] = snapshot.watermark
         await self._table.durable()
-        await self._show(self.current(), self._table.get(_HISTORY, []))
+        await self._show(self.current(), self.history)
+
+    @property
+    def history(self) -> list[Mapping[str, Any]]:
+        """The latest changes, oldest first, ready for JSON."""
+        return list(self._table.get(_HISTORY, []))
 
     def current(self) -> list[Mapping[str, Any]]:
         """The alerts that are firing or pending, ready for JSON."""

@@ -63,6 +63,11 @@ class Notify:
         """What has not been delivered yet."""
         return [] if self._delivery is None else list(self._delivery.outbox.open)
 
+    def told(self, change: Change) -> bool:
+        """Whether a change was delivered to all its targets, or refused for good by them."""
+        entries = [self._table.get(f"{change.id} {target}") for target in change.to]
+        return all(entry is not None and Entry.from_json(entry).settled_at is not None for entry in entries)
+
     def _current(self) -> Delivery:
         if self._delivery is None:
             outbox = Outbox(Entry.from_json(entry) for entry in self._table.values())

@@ -158,12 +158,14 @@ class UserTable:
         group = np.searchsorted(starts, same, side="right") - 1
         for place, g in zip(order[same].tolist(), group.tolist(), strict=True):
             chosen = int(best[g])
-            if batch.times[place] == batch.times[chosen] and batch.event_ids[place] < batch.event_ids[chosen]:
+            if batch.times[place] == batch.times[chosen] and _rank(batch, place) < _rank(batch, chosen):
                 best[g] = place
         keep = np.ones(best.size, np.bool_)
         known = self.rows["first"][rows[best]]
         for g in np.flatnonzero(batch.times[best] == known).tolist():
-            keep[g] = batch.event_ids[int(best[g])] < self._event_id(int(rows[best[g]]))
+            row = int(rows[best[g]])
+            stored = self._event_id(row), self.segments.combos[self.rows["combo"][row]]
+            keep[g] = _rank(batch, int(best[g])) < stored
         best = best[keep]
         targets = rows[best]
         combos = self._combos_of(batch)[batch.segments[best]]
@@ -322,6 +324,11 @@ class UserTable:
         covered = np.where(previous == NEVER, days, np.maximum(days, previous + window))
         moves.append(Spans(name, combo[rows].astype(np.int64), covered, days + window, 1))
         return moves
+
+
+def _rank(batch: EventBatch, place: int) -> tuple[str, tuple[str, ...]]:
+    """What decides between events of one time; ids that differ do, unless a producer gives one id twice."""
+    return batch.event_ids[place], batch.combos[batch.segments[place]]
 
 
 def _matching(definition: Definition, kinds: NDArray[np.int8]) -> NDArray[np.int64]:

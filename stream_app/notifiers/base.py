@@ -13,6 +13,7 @@ No error, log line or representation holds a secret.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -97,14 +98,14 @@ class Notifier(Protocol):
         ...
 
     async def find(
-        self, change_id: str, target: str, *, since: float = 0.0, thread: Receipt | None = None
+        self, change_id: str, target: str, *, age: float = math.inf, thread: Receipt | None = None
     ) -> Receipt | None:
         """Looks for a message whose sending ended in `OutcomeUnknown` or a crash; None where it was not posted.
 
         Args:
             change_id: the id of the change it tells of.
             target: where it was sent.
-            since: when the first attempt began (seconds since the epoch).
+            age: seconds since the first attempt began, to bound the search. No instant: clocks may disagree.
             thread: the message it would be under.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -47,7 +48,7 @@ class ConsoleNotifier:
         change_id: str,
         target: str,
         *,
-        since: float = 0.0,
+        age: float = math.inf,
         thread: Receipt | None = None,
     ) -> Receipt | None:
         """Whether this process printed it."""

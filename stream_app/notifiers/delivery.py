@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from stream_app.notifiers.base import Misconfigured, Notifier, NotifierError, OutcomeUnknown, RateLimited, Rejected
@@ -90,9 +91,10 @@ class Delivery:
         return self._sent(entry, SENT, self.outbox.sent(entry, receipt, self._now()))
 
     async def _look(self, entry: Entry) -> Entry:
+        age = math.inf if entry.first_try is None else max(self._now() - entry.first_try, 0.0)
         try:
             receipt = await self._notifier(entry).find(
-                entry.id, entry.target, since=entry.first_try or 0.0, thread=self.outbox.thread(entry)
+                entry.id, entry.target, age=age, thread=self.outbox.thread(entry)
             )
         except NotifierError as error:
             self._report(entry, error)

@@ -8,7 +8,9 @@ unknown is looked for in the channel's history before it is sent again. Scopes: 
 from __future__ import annotations
 
 import logging
+import math
 import re
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -22,11 +24,13 @@ from stream_app.notifiers.slack_message import carries, message
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
+    from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
     from stream_app.domain.alerts import Change
 
 PREFIX = "slack:"
-#: How far Slack's clock and this machine's may be apart (seconds) without a posted message being overlooked.
-CLOCK_MARGIN = 3600.0
+#: How much further back than the first attempt a message is looked for (seconds).
+MARGIN = 3600.0
 PAGE = 200
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{8,20}")
 _TRANSPORT = (aiohttp.ClientError, OSError, TimeoutError, ValueError, AttributeError, SlackClientError)
@@ -74,22 +78,29 @@ class SlackNotifier:
         return await self._post(target, channel=channel, **arguments)
 
     async def find(
-        self, change_id: str, target: str, *, since: float = 0.0, thread: Receipt | None = None
+        self, change_id: str, target: str, *, age: float = math.inf, thread: Receipt | None = None
     ) -> Receipt | None:
-        """Looks through the thread and the channel's history since the first attempt."""
+        """Looks through the thread, and through the channel's history back to the first attempt."""
         channel = thread.channel if thread is not None else await self._channel(target)
-        where = {"channel": channel, "oldest": f"{max(since - CLOCK_MARGIN, 0):.6f}", "include_all_metadata": True}
-        searches = [self._pages(target, self._client.conversations_history, **where)]
+        where = {"channel": channel, "include_all_metadata": True}
         if thread is not None:
-            searches.insert(0, self._pages(target, self._client.conversations_replies, ts=thread.ts, **where))
-        for pages in searches:
             try:
-                async for page in pages:
+                async for page in self._pages(target, self._client.conversations_replies, ts=thread.ts, **where):
                     for posted in page.get("messages") or ():
                         if carries(posted, change_id):
                             return Receipt(channel, str(posted["ts"]))
             except slack_errors.ThreadGone:
-                continue
+                pass  # then it was posted by itself, if it was
+        first_try: float | None = None
+        async for page in self._pages(target, self._client.conversations_history, **where):
+            if first_try is None:
+                first_try = _time_of(page) - age
+            messages = page.get("messages") or ()
+            for posted in messages:
+                if carries(posted, change_id):
+                    return Receipt(channel, str(posted["ts"]))
+            if messages and float(messages[-1]["ts"]) < first_try - MARGIN:
+                break  # the newest come first
         return None
 
     async def check(self, targets: Iterable[str]) -> list[str]:
@@ -109,8 +120,8 @@ class SlackNotifier:
         return problems
 
     async def _post(self, target: str, **arguments: Any) -> Receipt:
-        data = await self._call(target, self._client.chat_postMessage, posting=True, **arguments)
-        channel, ts = data.get("channel"), data.get("ts")
+        response = await self._call(target, self._client.chat_postMessage, posting=True, **arguments)
+        channel, ts = response.get("channel"), response.get("ts")
         if not (isinstance(channel, str) and isinstance(ts, str)):
             raise OutcomeUnknown(f"{target}: Slack's answer names no message")
         self._channels[target] = channel
@@ -140,7 +151,7 @@ class SlackNotifier:
 
     async def _pages(
         self, target: str, method: Callable[..., Awaitable[Any]], **arguments: Any
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[AsyncSlackResponse]:
         arguments = {"limit": PAGE} | arguments
         while True:
             page = await self._call(target, method, **arguments)
@@ -152,11 +163,10 @@ class SlackNotifier:
 
     async def _call(
         self, target: str, method: Callable[..., Awaitable[Any]], *, posting: bool = False, **arguments: Any
-    ) -> dict[str, Any]:
+    ) -> AsyncSlackResponse:
         """Slack's answer. What failed is told in words of our own: the originals may quote headers."""
         try:
-            response = await method(**arguments)
-            data = response.data
+            response: AsyncSlackResponse = await method(**arguments)
         except SlackApiError as error:
             raise slack_errors.of_response(target, error.response, posting=posting) from None
         except aiohttp.InvalidURL:
@@ -166,7 +176,15 @@ class SlackNotifier:
         except _TRANSPORT as error:
             kind = OutcomeUnknown if posting else Unavailable
             raise kind(f"{target}: the connection to Slack failed ({type(error).__name__})") from None
-        if not isinstance(data, dict):
+        if not isinstance(response.data, dict):
             kind = OutcomeUnknown if posting else Unavailable
             raise kind(f"{target}: Slack's answer is not JSON")
-        return data
+        return response
+
+
+def _time_of(response: AsyncSlackResponse) -> float:
+    """When Slack answered, by its own clock (seconds since the epoch); the beginning of time where it does not say."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return -math.inf

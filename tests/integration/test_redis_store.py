@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -34,11 +35,7 @@ APP = "store-test"
 @pytest.fixture(params=["embedded", pytest.param("server", marks=pytest.mark.redis_server)])
 async def url(request):
     if request.param == "server":
-        found = request.getfixturevalue("redis_url")
-        client = redis.asyncio.Redis.from_url(found)
-        await client.flushdb()
-        await client.aclose()
-        yield found
+        yield request.getfixturevalue("redis_url")
     else:
         server = await EmbeddedRedis.start()
         yield f"unix://{server.socket}"
@@ -357,12 +354,13 @@ async def test_the_embedded_server_ends_with_a_killed_process():
         "from stream_app.stores.redis import RedisStore\n"
         "async def main():\n"
         "    store = await RedisStore.open(None)\n"
-        "    print(store._embedded.pid, flush=True)\n"
+        "    print(store._embedded.pid, store._embedded.socket.rpartition('/')[0], flush=True)\n"
         "    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    pid = int(process.stdout.readline())
+    pid, directory = process.stdout.readline().split()
+    pid = int(pid)
     os.kill(pid, 0)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -371,6 +369,7 @@ async def test_the_embedded_server_ends_with_a_killed_process():
     while time.monotonic() < deadline and _runs(pid):
         await asyncio.sleep(0)
     assert not _runs(pid)
+    shutil.rmtree(directory)
 
 
 def _runs(pid: int) -> bool:

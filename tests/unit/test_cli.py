@@ -123,7 +123,7 @@ def test_demo_json_without_once_is_refused(capsys):
 def test_analyze_passes_on_its_question(capsys):
     program = FakeProgram()
     argv = ["analyze", "-", "--definition", "repurchase", "--grain", "week", "--kind", "rolling", "--segment", "plan"]
-    argv += ["--timezone", "Europe/Berlin", "--week-start", "sunday", "--until", "1998-07-01", "--currency", "EUR"]
+    argv += ["--timezone", "Europe/Berlin", "--week-start", "sunday", "--until", "1998-07-01", "--currency", "jpy"]
     assert main([*argv, "--top", "5", "--json"], program) == EXIT_OK
     _, path, options = program.calls[0]
     calendar = options.pop("calendar")
@@ -134,7 +134,8 @@ def test_analyze_passes_on_its_question(capsys):
         "kind": "rolling",
         "segment": "plan",
         "until_ms": 899_244_000_000,
-        "currency": "EUR",
+        "currency": "JPY",
+        "minor_units": 0,
         "top": 5,
     }
     assert orjson.loads(capsys.readouterr().out) == ANSWER

@@ -40,14 +40,15 @@ def churn(
     last = snapshot.last_closed(Grain.DAY)
     segments = []
     for segment, series in snapshot.segments(definition, _SIZE, dimension, top):
-        sizes = summed(snapshot.block(definition, _SIZE, s) for s in series)
+        counted = summed(snapshot.block(definition, _SIZE, s) for s in series)
+        sizes = {day: int(block[0]) for day, block in counted.items() if block[0]}
         active = summed(snapshot.block(definition, ACTIVE, s) for s in series)
         rows: list[dict[str, Any]] = []
         if last is not None and sizes:
             first = max(last - days + 1, min(sizes), _first_known(snapshot, window))
-            customers = sum(int(block[0]) for day, block in sizes.items() if day < first)
+            customers = sum(size for day, size in sizes.items() if day < first)
             for day in range(first, last + 1):
-                customers += int(sizes[day][0]) if day in sizes else 0
+                customers += sizes.get(day, 0)
                 now = int(active[day][0]) if day in active else 0
                 rows.append(
                     {

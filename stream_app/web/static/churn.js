@@ -110,7 +110,7 @@ export class Churn {
     );
     this.cross.setAttribute("visibility", "visible");
     const words = `${date(day.date, true)}\n${count(day.active)} active\n${count(day.churned)} churned\nof ${count(day.customers)} customers`;
-    showTip(this, words, this.cross.getBoundingClientRect());
+    showTip(this, words, this.cross);
     this.svg.setAttribute("aria-description", words.replaceAll("\n", ", "));
   }
 

@@ -41,12 +41,20 @@ export function options(select, wanted, chosen) {
 
 const tip = document.getElementById("tip");
 let owner = null;
+let anchor = null;
 
-/** Shows the tooltip above a box of the window, or below it where there is no room. */
-export function showTip(of, content, box) {
+/** Shows the tooltip above an element, or below it where there is no room; it goes along when something scrolls. */
+export function showTip(of, content, element) {
   owner = of;
+  anchor = element;
   text(tip, content);
   tip.hidden = false;
+  place();
+}
+
+function place() {
+  const box = anchor.getBoundingClientRect();
+  tip.style.left = "0"; // measured where nothing makes it narrow
   const { width, height } = tip.getBoundingClientRect();
   const left = Math.min(Math.max(box.left + box.width / 2 - width / 2, 6), window.innerWidth - width - 6);
   tip.style.left = `${left}px`;
@@ -58,4 +66,4 @@ export function hideTip(of = owner) {
   if (of === owner) tip.hidden = true;
 }
 addEventListener("keydown", (event) => event.key === "Escape" && hideTip());
-addEventListener("scroll", () => hideTip(), { capture: true, passive: true });
+addEventListener("scroll", () => tip.hidden || place(), { capture: true, passive: true });

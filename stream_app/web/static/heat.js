@@ -45,7 +45,7 @@ export class Heat {
       this.cells[row].forEach((cell, k) => paint(cell, one, k, most, answer, part));
     });
     this.#mark(judged, cohorts);
-    text(this.top, `${Math.round(100 * most)} % or more`);
+    text(this.top, `${Math.round(100 * most)} %`);
     const units = { day: "days", week: "weeks", month: "months" };
     text(this.note, width < longest ? `The first ${width - 1} of ${longest - 1} ${units[answer.grain]} are shown.` : "");
   }
@@ -84,15 +84,13 @@ export class Heat {
     for (const cell of this.box.querySelectorAll(".judged")) cell.classList.remove("judged");
     const row = judged ? cohorts.findIndex((one) => one.start === judged.cohort) : -1;
     const cell = row < 0 ? undefined : this.cells[row][judged.index];
-    if (!cell) return;
-    cell.classList.add("judged");
-    if (this.shown !== judged.key) {
-      const box = this.box.getBoundingClientRect();
-      const at = cell.getBoundingClientRect();
-      this.box.scrollLeft += at.left - box.left - box.width / 2;
-      this.box.scrollTop += at.top - box.top - box.height / 2;
+    cell?.classList.add("judged");
+    if (cell && this.shown !== judged.key) {
+      // Whoever followed an alert's link is brought to the cell, once.
+      cell.scrollIntoView({ block: "center", inline: "center" });
+      cell.focus({ preventScroll: true });
     }
-    this.shown = judged.key;
+    this.shown = cell ? judged.key : null;
   }
 
   #walk(event) {
@@ -127,7 +125,7 @@ export class Heat {
 
   #tell(cell) {
     if (!cell?.dataset.at) hideTip(this);
-    else showTip(this, cell.dataset.tip, cell.getBoundingClientRect());
+    else showTip(this, cell.dataset.tip, cell);
   }
 }
 
@@ -150,8 +148,9 @@ function paint(cell, one, k, most, answer, part) {
   } else {
     const depth = Math.min(users / one.size / most, 1);
     text(cell, share(users, one.size));
-    attribute(cell, "class", depth > 0.48 ? "seen deep" : "seen");
-    attribute(cell, "style", `--v: ${(100 * depth).toFixed(1)}%`);
+    // Where dark text must give way to light text differs between the light and the dark scheme.
+    attribute(cell, "class", k === 0 ? "base" : depth > 0.7 ? "seen half deep" : depth > 0.55 ? "seen half" : "seen");
+    cell.style.setProperty("--v", `${(100 * depth).toFixed(1)}%`);
     cell.dataset.tip = `${where}\n${count(users)} of ${count(one.size)} users, ${exact(users, one.size)}`;
   }
   attribute(cell, "aria-label", cell.dataset.tip.replace("\n", ": "));

@@ -109,7 +109,7 @@ function show(figures, status, retention, lost, found) {
 function says(definition, { grain, kind }, who) {
   const first = { any: "first activity", visit: "first visit", purchase: "first purchase" }[definition.start];
   const again = { any: "came back", visit: "visited again", purchase: "bought again" }[definition.returns];
-  const when = kind === "classic" ? `in the ${grain} that many ${grain}s later` : `in that ${grain} or a later one, as far as observed`;
+  const when = kind === "classic" ? `that many ${grain}s later` : `that many ${grain}s later or after that, as far as observed`;
   return `${who}. Rows: the ${grain} of the ${first}. Columns: the share that ${again} ${when}.`;
 }
 
@@ -119,7 +119,7 @@ function tiles(figures, found) {
   const shown = [
     ["Users", total.users],
     ["Events counted", total.counted],
-    ["of them late", total.late],
+    ["Late events", total.late],
     ["Dead letters", total.dead_lettered],
     ["Alerts firing", firing, firing > 0],
   ].filter(([, value]) => value !== undefined);

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_server import SlackServer, _block_problems
-from support.notify import START, change, resolved
+from support.notify import change, resolved
 
 from stream_app.domain.alerts import Reason, State
 from stream_app.notifiers import (
@@ -131,6 +131,13 @@ class TestPosting:
         assert len(server.messages) == posted
         assert server.posts == 1
 
+    async def test_a_timeout_leaves_the_outcome_open(self, server):
+        server.fail("hang_after")
+        slack = SlackNotifier(server.token, base_url=server.url, timeout=1)
+        with pytest.raises(OutcomeUnknown, match="the connection to Slack failed"):
+            await slack.send(change(), TARGET)
+        assert await slack.find(change().id, TARGET) is not None
+
     @pytest.mark.parametrize(("header", "wait"), [("7", 7), ("0", 0), ("99999", 3600), ("soon", 30), (None, 30)])
     async def test_waits_as_long_as_slack_asks(self, server, slack, header, wait):
         server.retry_after = header
@@ -188,10 +195,17 @@ class TestSearching:
         assert await fresh.find(change(1).id, TARGET) == receipts[0]
         assert await fresh.find(change(99).id, TARGET) is None
 
-    async def test_looks_no_further_back_than_the_first_attempt(self, server, slack):
-        await slack.send(change(), TARGET)
-        assert await slack.find(change().id, TARGET, since=START) is None, "START is years ahead"
-        assert await slack.find(change().id, TARGET, since=float(server.messages[0].ts)) is not None
+    async def test_looks_no_further_back_than_the_first_attempt_by_slacks_clock(self, server, slack):
+        for i in range(1, 21):
+            await slack.send(change(i), TARGET)
+        now = float(server.messages[-1].ts)
+        for message_, age in zip(server.messages, [*range(19 * 900, 0, -900), 0], strict=True):
+            message_.ts = f"{now - age:.6f}"
+        server.calls.clear()
+        assert await slack.find(change(1).id, TARGET, age=60) is None
+        assert server.calls.count("conversations.history") == 3, "an hour more than was asked for"
+        assert await slack.find(change(1).id, TARGET, age=5 * 3600) is not None
+        assert await slack.find(change(1).id, TARGET) is not None
 
     async def test_finds_a_reply_that_was_posted_by_itself(self, server, slack):
         gone = Receipt("C00000001", "1.000001")
@@ -238,7 +252,7 @@ class TestTheStandIn:
         ("changes", "code"),
         [
             ({"text": "x" * 40_001}, "msg_too_long"),
-            ({"text": "", "blocks": []}, "no_text"),
+            ({"text": " ", "blocks": []}, "no_text"),
             ({"blocks": [{"type": "divider"}] * 51}, "invalid_blocks"),
             ({"blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}]}, "invalid_blocks"),
             ({"blocks": [{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}]}, "invalid_blocks"),

@@ -1,0 +1,129 @@
+"""Dashboard and alert rules in a real Prometheus that scrapes the exporter."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import servers
+import yaml
+from prometheus_client import generate_latest
+from support.figures import product
+from support.queries import Checked, check_queries, check_rules
+
+from stream_app.exporters.prometheus import Metrics
+
+DEPLOY = servers.ROOT / "deploy"
+DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "stream-app.json").read_text("utf-8"))
+RULES = DEPLOY / "prometheus" / "stream-app.rules.yml"
+
+
+def exercise(metrics: Metrics) -> None:
+    """One moment of a worker in whose life everything happens."""
+    metrics.records_read.labels("visits").inc(1000)
+    metrics.records_counted.labels("visits").inc(990)
+    metrics.records_dead_lettered.labels("not_json").inc(8)
+    metrics.records_dropped.labels("too_old").inc(2)
+    metrics.late_events.inc()
+    metrics.chunk_seconds.observe(0.02)
+    metrics.commit_seconds.observe(0.01)
+    metrics.commits.labels("committed").inc()
+    metrics.lag_records.labels("visits", "0").set(17)
+    metrics.partitions_owned.set(4)
+    metrics.recovery_seconds.set(0.3)
+    metrics.alerts_firing.labels("pro-day-7").set(1)
+    metrics.notifications.labels("slack", "sent").inc()
+    metrics.snapshot_writes.labels("written").inc()
+
+
+@contextmanager
+def worker(metrics: Metrics, happen: Callable[[Metrics], None]) -> Iterator[dict]:
+    """Serves metrics as a worker does, and something happens between scrapes; gives Prometheus' configuration."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            happen(metrics)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(generate_latest(metrics.registry))
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    target = f"127.0.0.1:{server.server_address[1]}"
+    job = {"job_name": "stream-app", "static_configs": [{"targets": [target]}]}
+    try:
+        yield {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [job]}
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def busy(prometheus_server) -> Iterator[servers.PrometheusServer]:
+    """A Prometheus that has scraped a busy worker twice: rates have something to go by."""
+    metrics = Metrics()
+    metrics.show(product())
+    with worker(metrics, exercise) as config:
+        server = prometheus_server(config)
+        servers.eventually_sync(lambda: server.query("rate(stream_app_late_events_total[1m]) > 0"), timeout=30)
+        yield server
+
+
+def test_every_dashboard_query_answers_from_a_busy_worker(busy: servers.PrometheusServer) -> None:
+    assert check_queries(busy.url, DASHBOARD) == Checked()
+    chosen = 'definition="engagement",grain="day",index="7",segment="plan=pro"'
+    (retention,) = busy.query(f"max by (segment) (stream_app_retention_ratio{{{chosen}}})")
+    assert 0 < float(retention["value"][1]) < 1
+
+
+def test_every_alert_rule_runs_on_a_busy_worker(busy: servers.PrometheusServer) -> None:
+    assert check_rules(busy.url, yaml.safe_load(RULES.read_text("utf-8"))) == Checked()
+
+
+def test_a_worker_that_saw_nothing_has_silent_panels_and_no_wrong_ones(prometheus_server) -> None:
+    with worker(Metrics(), lambda _: None) as config:
+        server = prometheus_server(config)
+        servers.eventually_sync(lambda: server.query("rate(process_cpu_seconds_total[1m])"), timeout=30)
+        checked = check_queries(server.url, DASHBOARD)
+    assert checked.problems == []
+    assert "panel 'Retention by segment'" in checked.silent
+    assert "panel 'Dead letters by reason'" in checked.silent
+
+
+@pytest.mark.parametrize(
+    ("query", "legend", "complaint"),
+    [
+        ("sum by (instance (up)", "", "parse error"),
+        ("stream_app_no_such_thing", "", "nothing exports stream_app_no_such_thing"),
+        ('stream_app_partitions_owned{job="other"}', "", "returns nothing"),
+        ("sum(stream_app_partitions_owned)", "{{instance}}", "the legend's instance is not in the answer"),
+    ],
+)
+def test_a_wrong_query_is_found_out(busy: servers.PrometheusServer, query: str, legend: str, complaint: str) -> None:
+    panel = {"title": "Wrong", "targets": [{"expr": query, "legendFormat": legend}]}
+    (problem,) = check_queries(busy.url, {"panels": [panel], "templating": {"list": []}}).problems
+    assert complaint in problem
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [servers.need("promtool", "prometheus"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_promtool_accepts_the_configuration_and_its_rules() -> None:
+    done = promtool("check", "config", DEPLOY / "prometheus" / "prometheus.yml")
+    assert done.returncode == 0, done.stderr
+    assert "10 rules found" in done.stdout
+
+
+def test_each_alert_fires_on_what_it_is_for_and_on_nothing_else() -> None:
+    done = promtool("test", "rules", DEPLOY / "prometheus" / "stream-app.rules.test.yml")
+    assert done.returncode == 0, done.stdout + done.stderr

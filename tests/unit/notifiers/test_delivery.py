@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.notify import Clock, change, resolved
+
+from stream_app.notifiers import (
+    Delivery,
+    Misconfigured,
+    Outbox,
+    OutcomeUnknown,
+    RateLimited,
+    Receipt,
+    Rejected,
+    Status,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stream_app.notifiers import Entry
+
+FAILURES: dict[str, Any] = {
+    "rejected": Rejected("refused"),
+    "rate_limited": RateLimited("wait", 70.0),
+    "unavailable": Unavailable("down"),
+    "misconfigured": Misconfigured("no such channel"),
+    "unknown_before": OutcomeUnknown("dropped"),
+    "unknown_after": OutcomeUnknown("dropped"),
+    "crash_before": None,
+    "crash_after": None,
+}
+
+
+class Crash(BaseException):
+    pass
+
+
+class Channel:
+    """A notifier and what stands in its channel; `script` says what becomes of each call."""
+
+    def __init__(self, script: Iterator[str] | None = None) -> None:
+        self.messages: list[tuple[str, Receipt | None]] = []
+        self.looked: list[str] = []
+        self.script = script or iter(())
+
+    async def send(self, change_, target: str, *, thread: Receipt | None = None) -> Receipt:
+        await asyncio.sleep(0)
+        fate = next(self.script, "ok")
+        if fate in ("ok", "unknown_after", "crash_after"):
+            self.messages.append((change_.id, thread))
+        if fate.startswith("crash"):
+            raise Crash
+        if fate != "ok":
+            raise FAILURES[fate]
+        return Receipt(target, f"{len(self.messages)}.0")
+
+    async def find(self, change_id: str, target: str, *, age: float, thread: Receipt | None = None) -> Receipt | None:
+        await asyncio.sleep(0)
+        assert age >= 0
+        self.looked.append(change_id)
+        fate = next(self.script, "ok")
+        if fate.startswith("crash"):
+            raise Crash
+        if fate not in ("ok", "rejected", "unknown_before", "unknown_after"):
+            raise FAILURES[fate]
+        for position, (known, _) in enumerate(self.messages, 1):
+            if known == change_id:
+                return Receipt(target, f"{position}.0")
+        return None
+
+
+class Process:
+    """A delivery over rows that outlive it."""
+
+    def __init__(self, channel: Channel, rows: dict[str, bytes], clock: Clock) -> None:
+        self.outcomes: list[tuple[str, str]] = []
+        self.rows, self.clock = rows, clock
+        outbox = Outbox.from_json({"entries": [orjson.loads(r) for r in rows.values()]})
+        self.delivery = Delivery(
+            outbox,
+            {"slack": channel},
+            save=self.save,
+            now=clock,
+            observe=lambda kind, outcome: self.outcomes.append((kind, outcome)),
+        )
+
+    async def save(self, entry: Entry) -> None:
+        await asyncio.sleep(0)
+        self.rows[entry.key] = orjson.dumps(entry.to_json())
+
+    async def settle(self) -> None:
+        for _ in range(200):
+            await self.delivery.run_due()
+            wake = self.delivery.outbox.wake_at()
+            if wake is None:
+                return
+            self.clock.now = max(self.clock.now, wake)
+        raise AssertionError("still owed")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def process(clock: Clock, *fates: str) -> tuple[Process, Channel]:
+    channel = Channel(iter(fates))
+    return Process(channel, {}, clock), channel
+
+
+async def test_tells_in_order_and_replies_in_the_thread(clock):
+    running, channel = process(clock)
+    first = change(1)
+    for one in (first, change(2), resolved(3, first)):
+        await running.delivery.owe(one)
+    await running.delivery.run_due()
+    assert channel.messages == [
+        (change(1).id, None),
+        (change(2).id, None),
+        (change(3).id, Receipt("slack:#retention", "1.0")),
+    ]
+    assert running.outcomes == [("slack", "sent")] * 3
+
+
+@pytest.mark.parametrize(
+    ("fate", "wait"), [("unavailable", 2), ("rate_limited", 70), ("misconfigured", 2), ("unknown_before", 15)]
+)
+async def test_waits_after_a_failure_and_then_tells(clock, fate, wait):
+    running, channel = process(clock, fate)
+    await running.delivery.owe(change())
+    await running.delivery.run_due()
+    assert channel.messages == []
+    assert running.delivery.outbox.wake_at() == clock.now + wait
+    await running.settle()
+    assert len(channel.messages) == 1
+    assert running.outcomes[-1] == ("slack", "sent")
+
+
+async def test_an_unknown_outcome_that_is_found_is_not_told_again(clock):
+    running, channel = process(clock, "unknown_after")
+    await running.delivery.owe(change())
+    await running.settle()
+    assert len(channel.messages) == 1
+    assert running.outcomes == [("slack", "unknown"), ("slack", "found")]
+    assert running.delivery.outbox.entries[0].receipt == Receipt("slack:#retention", "1.0")
+
+
+async def test_it_is_not_told_again_while_it_cannot_be_looked_for(clock):
+    running, channel = process(clock, "unknown_after", "unavailable", "misconfigured", "rate_limited")
+    await running.delivery.owe(change())
+    await running.settle()
+    assert len(channel.messages) == 1
+    assert len(channel.looked) == 4
+
+
+async def test_a_refusal_for_good_is_an_error_in_the_log_and_lets_the_next_pass(clock, caplog):
+    running, channel = process(clock, "rejected")
+    await running.delivery.owe(change(1))
+    await running.delivery.owe(change(2))
+    await running.delivery.run_due()
+    assert [m[0] for m in channel.messages] == [change(2).id]
+    assert [r.levelno for r in caplog.records if "is lost" in r.message] == [logging.ERROR]
+
+
+async def test_a_long_outage_fills_no_log(clock, caplog):
+    running, _ = process(clock, *["misconfigured"] * 20)
+    await running.delivery.owe(change())
+    await running.settle()
+    assert [r.levelno for r in caplog.records if "still owed" in r.message] == [logging.ERROR]
+
+
+async def test_a_target_without_a_notifier_stays_owed_and_says_what_to_set(clock, caplog):
+    running, _ = process(clock)
+    running.delivery._notifiers = {}
+    await running.delivery.owe(change())
+    await running.delivery.run_due()
+    assert [e.status for e in running.delivery.outbox.open] == [Status.OWED]
+    assert "set slack_token" in caplog.text
+
+
+async def test_a_slow_target_does_not_hold_up_another(clock):
+    running, channel = process(clock)
+    gate = asyncio.Event()
+
+    class Slow(Channel):
+        async def send(self, *args, **kwargs):
+            await gate.wait()
+            return await super().send(*args, **kwargs)
+
+    slow = Slow()
+    running.delivery._notifiers = {"slack": slow, "console": channel}
+    await running.delivery.owe(change(to=("slack:#a", "console")))
+    task = asyncio.create_task(running.delivery.run_due())
+    while not channel.messages:
+        await asyncio.sleep(0)
+    assert slow.messages == []
+    gate.set()
+    await task
+    assert len(slow.messages) == 1
+
+
+async def test_being_cancelled_in_the_middle_of_a_post_leaves_it_to_be_looked_for(clock):
+    running, channel = process(clock)
+    started = asyncio.Event()
+
+    class Hanging(Channel):
+        async def send(self, change_, target, *, thread=None):
+            self.messages.append((change_.id, thread))
+            started.set()
+            await asyncio.Event().wait()
+
+    hanging = Hanging()
+    running.delivery._notifiers = {"slack": hanging}
+    await running.delivery.owe(change())
+    task = asyncio.create_task(running.delivery.run_due())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    channel.messages = hanging.messages
+    again = Process(channel, running.rows, clock)
+    await again.settle()
+    assert len(channel.messages) == 1
+    assert again.outcomes == [("slack", "found")]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(["ok", *FAILURES]), max_size=25), st.integers(1, 4))
+def test_whatever_fails_and_whenever_it_crashes_each_change_is_told_once_and_in_order(fates, count):
+    async def play() -> None:
+        clock, rows, channel = Clock(), {}, Channel(iter(fates))
+        running = Process(channel, rows, clock)
+        for _ in range(len(fates) + 1):
+            try:
+                for number in range(count):  # the topic is read again from its beginning
+                    await running.delivery.owe(change(number, to=("slack:#a",)))
+                await running.settle()
+                break
+            except Crash:
+                clock.now += 1
+                running = Process(channel, rows, clock)
+        told = [change_id for change_id, _ in channel.messages]
+        refused = [e.id for e in running.delivery.outbox.entries if e.status is Status.REJECTED]
+        assert running.delivery.outbox.open == ()
+        assert sorted(told + refused) == [change(n).id for n in range(count)]
+        assert told == sorted(told)
+
+    asyncio.run(play())
