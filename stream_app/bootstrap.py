@@ -449,3 +449,4 @@ def configure_logging(level: str) -> None:
     if level != "debug":
         for noisy in ("faust", "mode", "aiokafka", "stream_app.engine.app", "stream_app.engine.transport"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
+        logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a slow round of a timer only delays the next

@@ -62,13 +62,19 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False} | options)
 
+    @property
+    def options(self) -> list[str]:
+        """Every option as it is written, such as `--json`."""
+        return list(self._option_string_actions)
+
     def error(self, message: str) -> NoReturn:
+        """Exit with code 2, the usage and the message."""
         word, known = "", []
         if found := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
             word, known = found[1], re.findall(r"[\w-]+", found[2])
         elif message.startswith("unrecognized"):
             word = next((w for w in message.split() if w.startswith("-")), "").partition("=")[0]
-            known = list(self._option_string_actions)
+            known = self.options
         close = difflib.get_close_matches(word, known, 1)
         super().error(f"{message}; did you mean {close[0]}?" if close else message)
 
@@ -85,7 +91,8 @@ def _typed(parse: Callable[[object], Any]) -> Callable[[str], Any]:
     return convert
 
 
-def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+def parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    """The command line's parser, and those of its sub-commands by name."""
     parser = _Parser(
         prog="stream-app",
         description="Exact retention and churn from the events you already have in Kafka.",
@@ -241,7 +248,7 @@ def main(argv: Sequence[str] | None = None, program: Program | None = None) -> i
         0 done, 2 something is wrong that the message on standard error names, 130 interrupted, 141 the reader
         of the output went away; `run` and `demo` also end with 0 on Ctrl-C.
     """
-    parser, commands = _parsers()
+    parser, commands = parsers()
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         commands.get(args.command, parser).error(f"unrecognized arguments: {' '.join(unknown)}")

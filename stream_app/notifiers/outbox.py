@@ -32,7 +32,8 @@ class Outbox:
         entries: as they were stored.
         first_wait: seconds before the second attempt; each further wait is twice as long.
         longest_wait: the most it grows to.
-        settle: seconds before a post of unknown outcome is looked for: what was accepted must have become visible.
+        settle: seconds before a post of unknown outcome is looked for: longer than a post may take, also one that a
+            former owner of the outbox has under way, and what was accepted must have become visible.
         keep: seconds a settled entry is remembered, so that a repeated change is not told twice.
     """
 

@@ -44,7 +44,7 @@ class SlackNotifier:
         token: the bot's token.
         base_url: address of the Web API.
         public_url: address of the page, for links.
-        timeout: seconds a call may take.
+        timeout: seconds a call may take; less than the outbox's `settle`, so that no post outlives the wait for it.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SlackNotifier:
         *,
         base_url: str = AsyncWebClient.BASE_URL,
         public_url: str | None = None,
-        timeout: int = 15,
+        timeout: int = 10,
     ) -> None:
         # No retry handlers: the client would sleep and post again unseen, while the outbox stores each attempt.
         # A logger of its own at INFO: at DEBUG the client writes whole requests into the log.

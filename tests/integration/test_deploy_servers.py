@@ -126,6 +126,26 @@ def test_a_machine_without_java_gets_the_name_of_what_to_install(tmp_path: Path)
     assert "default-jre-headless" in done.stderr
 
 
+def test_a_missing_part_skips_with_its_reason_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"no-such-server is missing.*apt-get install some-package"):
+        servers.need("no-such-server", "some-package")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no-such-server is missing"):
+        servers.need("no-such-server", "some-package")
+
+
+async def test_waiting_gives_up_with_the_last_reason() -> None:
+    def never() -> bool:
+        assert 1 + 1 == 3, "sums are off"
+        return True
+
+    with pytest.raises(AssertionError, match=r"arithmetic did not hold within 0\.05 s.*sums are off"):
+        await servers.eventually(never, timeout=0.05, what="arithmetic")
+    with pytest.raises(AssertionError, match=r"last: \[\]"):
+        servers.eventually_sync(list, timeout=0.05)
+
+
 def test_redis_comes_back_with_its_data_after_a_kill(redis_server: servers.RedisServer, redis_url: str) -> None:
     client = redis.Redis.from_url(redis_url)
     client.set("kept", "yes")

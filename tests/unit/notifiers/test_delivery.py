@@ -254,3 +254,22 @@ def test_whatever_fails_and_whenever_it_crashes_each_change_is_told_once_and_in_
         assert told == sorted(told)
 
     asyncio.run(play())
+
+
+async def test_a_search_that_is_limited_waits_as_long_as_is_asked(clock):
+    running, _ = process(clock, "unknown_after", "rate_limited")
+    await running.delivery.owe(change())
+    await running.delivery.run_due()
+    clock.now += 15
+    await running.delivery.run_due()
+    assert running.delivery.outbox.wake_at() == clock.now + 70
+
+
+async def test_after_an_unforeseen_error_the_same_process_goes_on_by_looking(clock):
+    running, channel = process(clock, "crash_after")
+    await running.delivery.owe(change())
+    with pytest.raises(Crash):
+        await running.delivery.run_due()
+    await running.settle()
+    assert len(channel.messages) == 1
+    assert running.outcomes == [("slack", "found")]

@@ -1,0 +1,167 @@
+"""Where the time of an event goes, without a broker: each stage of the hot path by itself, in microseconds an event.
+
+    python -m tests.benchmarks.stages --events 400000
+
+CPU time of this process, so that a busy machine disturbs it little. The chunks are what a fetch of 1 MB brings from one
+partition; a commit takes the rows of three chunks, partials those of six, as at full speed with the default settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import struct
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from stream_app.codecs.events import EventDecoder
+from stream_app.codecs.partials import encode_block
+from stream_app.codecs.rows import RowEncoder
+from stream_app.domain.counters import Counters, Segments
+from stream_app.domain.events import ENGAGEMENT, REPURCHASE
+from stream_app.domain.periods import Calendar
+from stream_app.domain.users import UserTable
+from stream_app.engine.chunks import Chunk, join, unpack
+from stream_app.engine.ledger import BATCH_BYTES, send_batches
+from tests.benchmarks import workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DIMENSIONS = ("plan", "country")
+FETCH_BYTES = 1024 * 1024
+OFFSET = struct.Struct(">q")
+CHUNKS_A_COMMIT, COMMITS_A_PUBLICATION = 3, 2
+
+
+class Partition:
+    """What the engine keeps of one source partition, without its broker."""
+
+    def __init__(self) -> None:
+        self.segments = Segments(DIMENSIONS)
+        self.table = UserTable((ENGAGEMENT, REPURCHASE), Calendar(), self.segments)
+        self.counters = Counters(self.segments)
+        self.encoder = RowEncoder(self.table)
+        self.decoder = EventDecoder(dimensions=DIMENSIONS, currency="USD", future_tolerance_ms=300_000)
+        self.chunks = self.commits = 0
+
+
+class NoProducer:
+    """Takes batches and drops them."""
+
+    def create_batch(self) -> BatchBuilder:
+        return BatchBuilder(BATCH_BYTES, 0, is_transactional=True)
+
+    async def send_batch(self, builder: BatchBuilder, *_: Any, **__: Any) -> None:
+        builder.close()
+        builder._build()
+
+
+class Clock:
+    """CPU seconds by stage."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.process_time()
+        yield
+        self.spent[name] += time.process_time() - started
+
+
+def fetches(work: workload.Workload, batch_bytes: int) -> list[tuple[int, bytes]]:
+    """The answers to fetches, in the order of time: partition, and record batches of about 1 MB."""
+    found: list[tuple[int, bytes]] = []
+    builders: dict[int, BatchBuilder] = {}
+    open_fetches: dict[int, list[bytes]] = defaultdict(list)
+    offsets: dict[int, int] = defaultdict(int)
+
+    def close(partition: int) -> None:
+        builder = builders.pop(partition)
+        batch = bytearray(builder._build())
+        OFFSET.pack_into(batch, 0, offsets[partition])  # as the broker does
+        offsets[partition] += builder.record_count()
+        open_fetches[partition].append(bytes(batch))
+        if sum(map(len, open_fetches[partition])) >= FETCH_BYTES:
+            found.append((partition, b"".join(open_fetches.pop(partition))))
+
+    for partition, key, value in work.records():
+        builder = builders.get(partition)
+        if builder is None or builder.append(timestamp=None, key=key, value=value) is None:
+            if builder is not None:
+                close(partition)
+            builders[partition] = BatchBuilder(batch_bytes, 0)
+            builders[partition].append(timestamp=None, key=key, value=value)
+    return found
+
+
+def read(partition: int, data: bytes) -> Chunk:
+    """A fetch's bytes to a chunk, as aiokafka and the scheduler do it."""
+    tp = SimpleNamespace(topic="visits", partition=partition)
+    records = PartitionRecords(tp, MemoryRecords(data), [], OFFSET.unpack_from(data)[0], None, None, True, READ_COMMITTED)
+    return join("visits", partition, list(unpack(records)))
+
+
+def run(work: workload.Workload, batch_bytes: int) -> tuple[int, Clock, int]:
+    """Events taken, the clock, and rows written."""
+    parts = [Partition() for _ in range(workload.PARTITIONS)]
+    clock, loop, producer = Clock(), asyncio.new_event_loop(), NoProducer()
+    events = rows = 0
+    now = time.time_ns() // 1_000_000
+    for number, data in fetches(work, batch_bytes):
+        part = parts[number]
+        with clock.stage("unpack"):
+            chunk = read(number, data)
+        with clock.stage("decode"):
+            batch, dead = part.decoder.decode(chunk.keys, chunk.values, now)
+        assert not dead, dead[0]
+        with clock.stage("advance"):
+            transitions = part.table.advance(batch)
+        with clock.stage("apply"):
+            part.counters.apply(transitions)
+        events += len(batch)
+        part.chunks += 1
+        if part.chunks % CHUNKS_A_COMMIT == 0:
+            with clock.stage("take dirty rows"):
+                users, places = part.table.take_dirty()
+            with clock.stage("encode rows"):
+                values = part.encoder.encode(places)
+            with clock.stage("batch rows"):
+                loop.run_until_complete(send_batches(producer, "changelog", number, users, values))
+            rows += len(users)
+            part.commits += 1
+            if part.commits % COMMITS_A_PUBLICATION == 0:
+                with clock.stage("partials"):
+                    for key, block in part.counters.take_dirty():
+                        encode_block(key, block, number, 1)
+    loop.close()
+    return events, clock, rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=400_000)
+    parser.add_argument("--users", type=int, default=60_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--batch-bytes", type=int, default=16_384, help="producers' batch size (Kafka's default)")
+    options = parser.parse_args()
+    gc.freeze()
+    events, clock, rows = run(workload.make(options.events, options.users, options.seed), options.batch_bytes)
+    print(f"{events} events, {rows / events:.2f} rows written an event")
+    for name, seconds in clock.spent.items():
+        print(f"  {name:16} {seconds / events * 1e6:6.2f} us")
+    total = sum(clock.spent.values())
+    print(f"  {'all':16} {total / events * 1e6:6.2f} us, {events / total:,.0f} events/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Figures over a real Kafka while workers die, freeze and come back: not one cell may change."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import servers
+from support.workers import Worker, produce, read_all, visit
+
+from stream_app.demo import cdnow
+
+PARTITIONS = 4
+EXPECTED = json.loads((Path(__file__).parents[1] / "data" / "cdnow_monthly.json").read_text())["cohorts"]
+SEED = 20_261_122
+
+
+class Cluster:
+    """Workers of one application over one broker and one Redis."""
+
+    def __init__(self, bootstrap: str, redis_url: str, folder: Path) -> None:
+        self.app = servers.unique("exact")
+        self.bootstrap, self.folder = bootstrap, folder
+        self.settings = {
+            "broker": bootstrap,
+            "redis": redis_url,
+            "app_id": self.app,
+            "visits_topic": f"{self.app}-visits",
+            "purchases_topic": f"{self.app}-purchases",
+            "alerts_topic": f"{self.app}-alerts",
+            "dead_letters_topic": f"{self.app}-dead-letters",
+            "dimensions": cdnow.DIMENSION,
+            "partitions": PARTITIONS,
+        }
+        self.workers: list[Worker] = []
+
+    @property
+    def purchases(self) -> str:
+        return self.settings["purchases_topic"]
+
+    @property
+    def visits(self) -> str:
+        return self.settings["visits_topic"]
+
+    def start(self, count: int = 1) -> list[Worker]:
+        new = [Worker(self.folder, **self.settings).start() for _ in range(count)]
+        self.workers += new
+        return new
+
+    def get(self, path: str) -> Any:
+        """From the first worker that answers."""
+        for worker in self.workers:
+            if worker.running and (found := worker.get(path)):
+                return found
+        return {}
+
+    @property
+    def totals(self) -> dict[str, int]:
+        return (self.get("/api/v1/status").get("figures") or {}).get("totals", {})
+
+    async def through(self, records: int, timeout: float = 90.0) -> None:
+        """Waits until that many records were read, and the watermark has passed the log's end."""
+        await servers.eventually(lambda: self.totals.get("read") == records, timeout, f"{records} records to be read")
+        await servers.eventually(
+            lambda: (self.get("/api/v1/retention?definition=repurchase&grain=month").get("as_of") or "") > "1998-07-01",
+            timeout,
+            "the log's last month to close",
+        )
+
+    def months(self, kind: str = "classic") -> list[list[int]]:
+        """The purchase log's matrix: its 18 months, as far as they go for each cohort."""
+        answer = self.get(f"/api/v1/retention?definition=repurchase&grain=month&kind={kind}")
+        cohorts = answer["segments"][0]["cohorts"]
+        return [c["retained"][: len(e["classic_counts"])] for c, e in zip(cohorts, EXPECTED, strict=True)]
+
+    def shares(self) -> list[list[int]]:
+        return sorted(worker.partitions for worker in self.workers if worker.running)
+
+    async def shared_out(self) -> None:
+        """Waits until the running workers own all partitions between them, each its fair share."""
+        count = sum(worker.running for worker in self.workers)
+
+        def fair() -> bool:
+            shares = self.shares()
+            sizes = [len(share) for share in shares]
+            owned = sorted(itertools.chain(*shares))
+            return owned == list(range(PARTITIONS)) and max(sizes) - min(sizes) <= 1 and len(shares) == count
+
+        await servers.eventually(fair, 60, "partitions to be shared out fairly")
+
+
+@pytest.fixture
+async def cluster(
+    kafka_broker: servers.KafkaBroker, redis_url: str, tmp_path: Path, topic: Callable[..., Awaitable[str]]
+) -> AsyncIterator[Cluster]:
+    made = Cluster(kafka_broker.bootstrap, redis_url, tmp_path)
+    await topic(made.purchases, PARTITIONS)
+    await topic(made.visits, PARTITIONS)
+    yield made
+    for worker in made.workers:
+        worker.kill()
+
+
+def log_records() -> list[tuple[bytes, bytes]]:
+    return list(cdnow.events())
+
+
+def closing_visit() -> tuple[bytes, bytes]:
+    """A visit after the log's end: the watermark passes it, so the last month closes."""
+    return b"late-riser", visit("late-riser", "1998-07-02T00:00:00Z", 0)
+
+
+def assert_matrix(cluster: Cluster) -> None:
+    assert cluster.months() == [e["classic_counts"] for e in EXPECTED]
+    assert cluster.months("rolling") == [e["on_or_after_counts"] for e in EXPECTED]
+
+
+async def test_two_workers_give_the_purchase_logs_matrix_cell_by_cell(cluster: Cluster) -> None:
+    cluster.start(2)
+    await cluster.shared_out()
+    records = log_records()
+    await produce(cluster.bootstrap, cluster.purchases, records)
+    await produce(cluster.bootstrap, cluster.visits, [closing_visit()])
+    await cluster.through(len(records) + 1)
+    assert_matrix(cluster)
+    totals = cluster.totals
+    assert (totals["counted"], totals["dead_lettered"], totals["dropped"]) == (len(records) + 1, 0, 0)
+    assert totals["users"] == cdnow.CUSTOMERS + 1
+
+
+async def test_workers_killed_at_random_points_change_no_cell(cluster: Cluster) -> None:
+    chance = random.Random(SEED)
+    records = log_records()
+    # Out of order by up to months, but within the horizon: an older event would be dropped, as is right.
+    order = sorted(range(len(records)), key=lambda i: i + chance.uniform(0, 10_000))
+    records = [records[i] for i in order]
+    again = records[-15_000::3]
+    cluster.start(2)
+    await cluster.shared_out()
+    producing = asyncio.create_task(_slowly(cluster, records + again))
+    for _ in range(3):
+        await asyncio.sleep(chance.uniform(0.3, 2.5))  # a random instant is what is tested
+        victim = chance.choice(cluster.workers)
+        victim.kill()
+        victim.start()
+    await producing
+    await produce(cluster.bootstrap, cluster.visits, [closing_visit()])
+    await cluster.through(len(records) + len(again) + 1, 120)
+    assert_matrix(cluster)
+    await cluster.shared_out()
+
+
+async def test_a_zombie_is_fenced_and_changes_no_cell(cluster: Cluster) -> None:
+    records = log_records()
+    half = len(records) // 2
+    cluster.start(2)
+    await cluster.shared_out()
+    zombie, other = cluster.workers
+    await produce(cluster.bootstrap, cluster.purchases, records[:half])
+    await servers.eventually(lambda: cluster.totals.get("read", 0) > half // 4, 30, "reading to be under way")
+    zombie.send(signal.SIGSTOP)
+    await produce(cluster.bootstrap, cluster.purchases, records[half:])
+    await servers.eventually(lambda: other.partitions == list(range(PARTITIONS)), 60, "the other to take over")
+    await servers.eventually(lambda: other.ready, 30, "the other to recover")
+    zombie.send(signal.SIGCONT)
+    await produce(cluster.bootstrap, cluster.visits, [closing_visit()])
+    await cluster.shared_out()
+    await cluster.through(len(records) + 1)
+    assert_matrix(cluster)
+    assert "taken over by another worker" in zombie.log  # it tried to write, and was refused
+
+
+async def test_read_is_counted_plus_dead_lettered_plus_dropped(cluster: Cluster) -> None:
+    chance = random.Random(SEED)
+    broken = broken_records()
+    good = [_good_visit(i) for i in range(4_750)]
+    bad = [broken[i % len(broken)] for i in range(250)]
+    mixed = good + bad
+    chance.shuffle(mixed)
+    ancient = [(b"methuselah", visit("methuselah", "2019-01-01T00:00:00Z", 9_000_000))]
+    cluster.start(2)
+    await cluster.shared_out()
+    await produce(cluster.bootstrap, cluster.visits, mixed)
+    await servers.eventually(lambda: cluster.totals.get("read") == len(mixed), 60, "the mixed records to be read")
+    # The partition that it goes to has a watermark only if it saw events: all four did.
+    await produce(cluster.bootstrap, cluster.visits, ancient)
+    await servers.eventually(lambda: cluster.totals.get("read") == len(mixed) + 1, 60, "the ancient one to be read")
+    totals = cluster.totals
+    assert totals["read"] == totals["counted"] + totals["dead_lettered"] + totals["dropped"]
+    assert (totals["counted"], totals["dead_lettered"], totals["dropped"]) == (len(good), len(bad), 1)
+    letters = [json.loads(r.value) for r in await read_all(cluster.bootstrap, cluster.settings["dead_letters_topic"])]
+    assert len(letters) == len(bad)
+    assert len({letter["reason"] for letter in letters}) >= 10
+    assert all(letter["topic"] == cluster.visits and letter["offset"] >= 0 for letter in letters)
+
+
+def _good_visit(number: int) -> tuple[bytes, bytes]:
+    user = f"user-{number % 997}"
+    return user.encode(), visit(user, 1_700_000_000_000 + number * 1_000, number)
+
+
+def broken_records() -> list[tuple[bytes | None, bytes | None]]:
+    """One record of every kind that cannot be counted."""
+
+    def event(**changes: Any) -> bytes:
+        whole = {"type": "purchase", "event_id": "e", "user_id": "u", "occurred_at": "2023-11-15T00:00:00Z",
+                 "order_id": "o", "amount": "1.00", "currency": "USD"}  # fmt: skip
+        return json.dumps({k: v for k, v in (whole | changes).items() if v is not ...}).encode()
+
+    return [
+        (b"u", None),
+        (b"u", b""),
+        (b"u", b"not json"),
+        (b"u", b'{"type": "visit"'),
+        (b"u", b"[1, 2]"),
+        (b"u", b"\xff\xfe"),
+        (b"u", event(type="party")),
+        (b"u", event(event_id=...)),
+        (b"u", event(user_id=...)),
+        (b"u", event(user_id=7)),
+        (b"u", event(user_id="")),
+        (b"someone-else", event()),
+        (None, event()),
+        (b"u", event(occurred_at="yesterday")),
+        (b"u", event(occurred_at="2023-11-15T00:00:00")),
+        (b"u", event(occurred_at="2999-01-01T00:00:00Z")),
+        (b"u", event(order_id=...)),
+        (b"u", event(amount=...)),
+        (b"u", event(amount="1.001")),
+        (b"u", event(amount="NaN")),
+        (b"u", event(amount=True)),
+        (b"u", event(currency="EUR")),
+        (b"u", event(segment=["plan"])),
+        (b"u", event(segment={"tier": {"nested": 1}})),
+    ]
+
+
+async def _slowly(cluster: Cluster, records: list[tuple[bytes, bytes]]) -> None:
+    """Over about ten seconds, so that kills come while records arrive."""
+    for start in range(0, len(records), 5_000):
+        await produce(cluster.bootstrap, cluster.purchases, records[start : start + 5_000])
+        await asyncio.sleep(0.3)  # the pace is the point

@@ -1,0 +1,196 @@
+"""What the documents say exists, and what exists they say: settings, metrics, commands, options, events, rules, links."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stream_app.cli import parsers
+from stream_app.codecs.events import EventDecoder
+from stream_app.domain.alerts import load_rules
+from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Reason
+from stream_app.exporters.prometheus import METRICS
+from stream_app.settings import CONFIG_VARIABLE, DEFAULTS, SPECS, Settings, env_name
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+SETTABLE = {name: spec for name, spec in SPECS.items() if not spec.internal}
+
+
+def section(text: str, heading: str) -> str:
+    """The text below a heading, up to the next one of the same or a higher level."""
+    found = re.search(rf"^(#+) {re.escape(heading)}\n", text, re.MULTILINE)
+    assert found, f"no heading {heading!r}"
+    rest = text[found.end() :]
+    following = re.search(rf"^#{{1,{len(found[1])}}} ", rest, re.MULTILINE)
+    return rest[: following.start()] if following else rest
+
+
+def table(text: str) -> list[str]:
+    """The rows of the first table, without its heading."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(line)
+    return rows
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def settings_row(name: str) -> str:
+    spec, default = SPECS[name], DEFAULTS[name]
+    shown = "–" if default in (None, ()) else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+    unit = f" {spec.unit}" if spec.unit else ""
+    return f"| `{name}` | `{env_name(name)}` | {shown}{unit} | {spec.help} |"
+
+
+def metric_row(name: str, type_: str, labels: tuple[str, ...], meaning: str) -> str:
+    return f"| `{name}` | {type_} | {', '.join(f'`{label}`' for label in labels) or '–'} | {meaning} |"
+
+
+def test_every_setting_is_in_the_readme_and_nothing_else():
+    assert table(section(README, "Settings")) == [settings_row(name) for name in SETTABLE]
+
+
+def test_every_metric_is_in_the_readme_and_nothing_else():
+    assert table(section(README, "Metrics")) == [metric_row(*metric) for metric in METRICS]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_environment_variables_that_are_named_exist(document):
+    named = set(re.findall(r"\bSTREAM_APP_[A-Z_]+\b", DOCUMENTS[document])) - {"STREAM_APP_"}
+    assert named <= {CONFIG_VARIABLE, *map(env_name, SETTABLE)}
+
+
+def test_environment_variables_of_the_deployment_exist():
+    named: set[str] = set()
+    for path in (ROOT / "docker-compose.yml", ROOT / "deploy" / "Dockerfile"):
+        named |= set(re.findall(r"\bSTREAM_APP_[A-Z_]+\b", path.read_text("utf-8")))
+    assert named
+    assert named <= {CONFIG_VARIABLE, *map(env_name, SETTABLE)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_metrics_that_are_named_exist(document):
+    named = set(re.findall(r"\bstream_app_[a-z_]+\b(?!\.)", DOCUMENTS[document]))
+    known = {metric.name for metric in METRICS}
+    known |= {f"{m.name}{end}" for m in METRICS if m.type == "histogram" for end in ("_bucket", "_count", "_sum")}
+    assert {name for name in named if not name.endswith("_")} <= known
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_and_options_that_are_named_exist(document):
+    _, commands = parsers()
+    for span in re.findall(r"`([^`\n]+)`|^((?:[\w./]+/)?stream-app .+)$", DOCUMENTS[document], re.MULTILINE):
+        words = " ".join(span).split()
+        while words and not words[0].endswith("stream-app"):
+            words = words[1:]
+        if len(words) < 2 or not words[1].isalpha():
+            continue
+        assert words[1] in commands, span
+        options = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert options <= set(commands[words[1]].options), span
+
+
+def test_every_option_of_analyze_is_in_the_readme():
+    _, commands = parsers()
+    text = section(README, "Figures of a file")
+    missing = [o for o in commands["analyze"].options if o.startswith("--") and o != "--help" and f"`{o}" not in text]
+    assert not missing
+
+
+def test_the_readmes_test_command_is_what_ci_runs():
+    said = next(line for line in README.splitlines() if "pytest" in line and "venv" in line)
+    script = (ROOT / ".ci" / "run").read_text("utf-8").replace('"$venv', '"${venv}').replace("${venv}", ".venv")
+    run = [
+        " ".join(shlex.split(line, comments=True)) for line in script.splitlines() if "venv" in line and "'" not in line
+    ]
+    run += [" ".join(shlex.split(line, comments=True)) for line in script.splitlines() if ".[dev]" in line]
+    run = [command.replace(" --disable-pip-version-check", "") for command in run]
+    for command in said.split(" && "):
+        assert " ".join(shlex.split(command)) in run
+
+
+def test_the_readmes_first_command_starts_the_demo():
+    first = blocks(section(README, "Try it"), "sh")[0].splitlines()[0]
+    assert first == "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/stream-app demo"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [section(README, "Events"), DOCUMENTS["docs/events.md"]],
+    ids=["README", "docs/events.md"],
+)
+def test_events_that_are_shown_are_events(text):
+    lines = [line.encode() for block in blocks(text, "json") for line in block.splitlines()]
+    decoder = EventDecoder(dimensions=("plan",), currency="USD", future_tolerance_ms=0)
+    batch, letters = decoder.decode(None, lines, 1 << 60)
+    assert not letters
+    assert len(batch) == len(lines) >= 2
+    assert len(set(batch.event_ids)) == len(lines)
+
+
+def test_every_reason_of_a_dead_letter_is_explained():
+    rows = table(section(DOCUMENTS["docs/events.md"], "Dead letters"))
+    assert [re.match(r"\| `(\w+)` \|", row)[1] for row in rows] == [reason.value for reason in Reason]
+
+
+def test_rules_that_are_shown_are_rules():
+    shown = blocks(section(README, "Alerts"), "yaml")
+    for text in shown:
+        assert load_rules(text, source="README", definitions=(ENGAGEMENT, REPURCHASE), dimensions=("plan",))
+    assert shown
+
+
+def test_every_field_of_a_rule_is_explained():
+    from stream_app.domain.alerts.rules import KEYS
+
+    rows = table(section(README, "Alerts"))
+    assert sorted(re.match(r"\| `(\w+)` \|", row)[1] for row in rows) == sorted(KEYS)
+
+
+def test_settings_files_that_are_shown_are_right():
+    for text in blocks(section(README, "Settings"), "yaml"):
+        Settings(**yaml.safe_load(text))
+
+
+def test_every_route_of_the_server_is_in_the_readme():
+    from stream_app.web.api import Api
+
+    text = section(README, "HTTP")
+    api = Api(None, None, None, status=dict, clock=float, top=1)  # type: ignore[arg-type]
+    paths = ["/", *(route.path for route in api.routes())]
+    assert [re.match(r"\| `([^`?]+)", row)[1] for row in table(text)] == paths
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_within_the_repository_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[document]):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / document).parent / path if path else ROOT / document
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
+            anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+            assert anchor in anchors, target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_documents_promise_no_forgotten_figure(document):
+    assert "TODO" not in DOCUMENTS[document]
+    assert "XXX" not in DOCUMENTS[document]
