@@ -71,13 +71,12 @@ class Service:
         self.health = HealthBoard()
         self.snapshot: Snapshot | None = None
         self._kafka: dict[str, object] = {"bootstrap_servers": settings.bootstrap_servers, "client_id": settings.app_id}
-        self._fingerprint = fingerprint(
-            settings.definitions, settings.calendar, settings.dimensions, settings.currency
-        )
+        self._fingerprint = fingerprint(settings.definitions, settings.calendar, settings.dimensions, settings.currency)
         self._console = console
         self._partitions = 0
         self._announced_at: int | None = None
-        self._announced: tuple[int | None, ...] = ()
+        # None: not yet since the assignment. Without rules there is something to judge too: alerts to withdraw.
+        self._announced: tuple[int | None, ...] | None = None
         self._failure: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -200,7 +199,7 @@ class Service:
     def _rewind(self) -> None:
         self.merger.rewind()
         self.notify.reset()
-        self._announced = ()
+        self._announced = None
 
     def _fresh(self) -> Merged:
         s = self.settings
@@ -238,7 +237,7 @@ class Service:
     async def _write_change(self, change: Change) -> None:
         topic = self.app.topic(self.names.alerts, key_serializer="raw", value_serializer="raw")
         key, value = judge.line(change)
-        await (await topic.send(key=key, value=value))
+        await (await topic.send(key=key, value=value, headers={notify.APP_HEADER: self.settings.app_id.encode()}))
 
     async def _show_alerts(self, now: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> None:
         firing = [alert["rule"] for alert in now if alert["state"] == "firing"]
@@ -347,7 +346,9 @@ def rules_of(settings: Settings) -> tuple[Rule, ...]:
     try:
         text = settings.rules.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"rules: {str(settings.rules)!r} cannot be read ({error}); correct the path") from error
+        raise ConfigurationError(
+            f"rules: {str(settings.rules)!r} cannot be read ({error}); correct the path"
+        ) from error
     return load_rules(
         text, source=str(settings.rules), definitions=settings.definitions, dimensions=settings.dimensions
     )
@@ -394,7 +395,7 @@ async def _run(settings: Settings) -> int:
 
 
 def check(settings: Settings) -> int:
-    """Tries configuration and connections one by one and prints what was found. Returns 0, or 2 if anything is wrong."""
+    """Tries configuration and connections one by one and prints what was found. Returns 0, or 2 if any is wrong."""
     configure_logging("error")
     return asyncio.run(_check(settings))
 

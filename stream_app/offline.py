@@ -66,9 +66,7 @@ def read_events(
     Raises:
         ConfigurationError: the file cannot be read, or none of its records can.
     """
-    decoder = EventDecoder(
-        dimensions=dimensions, currency=currency, future_tolerance_ms=0, minor_units=minor_units
-    )
+    decoder = EventDecoder(dimensions=dimensions, currency=currency, future_tolerance_ms=0, minor_units=minor_units)
     segments = Segments(dimensions, _UNLIMITED)
     table, counters = UserTable(DEFINITIONS, calendar, segments), Counters(segments)
     counted = read = 0

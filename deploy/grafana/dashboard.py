@@ -163,7 +163,7 @@ RETENTION = [
     .decimals(0),
     lines(
         "Notifications",
-        "Sent, owed and tried again, or rejected, since the workers started",
+        "Attempts since the workers started: sent or found to be there, rejected for good, and the rest is tried again",
         "none",
         {"{{target_kind}} {{outcome}}": "sum by (target_kind, outcome) (stream_app_notifications_total)"},
         wide=True,

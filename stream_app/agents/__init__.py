@@ -1,0 +1,1 @@
+"""Faust agents, in the data's order: visits and purchases, merge, judge, notify."""

@@ -103,7 +103,7 @@ class Merger:
         return None if end is None else int(end)
 
     def _owner(self) -> bool:
-        return self._app.assignor.is_active(TP(self._app.names.partials, 0))
+        return bool(self._app.assignor.is_active(TP(self._app.names.partials, 0)))
 
 
 def register(app: ServiceApp, merger: Merger, fail: Callable[[BaseException], None], interval: float) -> None:
@@ -124,5 +124,5 @@ def register(app: ServiceApp, merger: Merger, fail: Callable[[BaseException], No
     async def show() -> None:
         try:
             await merger.show()
-        except Exception as error:  # noqa: BLE001 - figures that stand still must not go unnoticed
+        except Exception as error:  # noqa: BLE001 - Faust would acknowledge the chunk and go on
             fail(error)

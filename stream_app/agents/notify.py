@@ -9,7 +9,8 @@ from faust.types import TP
 
 from stream_app.domain.alerts import Change
 from stream_app.notifiers.delivery import Delivery
-from stream_app.notifiers.outbox import Entry, Outbox
+from stream_app.notifiers.entry import Entry
+from stream_app.notifiers.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from stream_app.engine.app import ServiceApp
     from stream_app.engine.tables import DurableTable
     from stream_app.notifiers.base import Notifier
+
+#: Header of a change's record: the app_id of the service it is of.
+APP_HEADER = "app_id"
 
 
 class Notify:
@@ -84,9 +88,11 @@ def register(app: ServiceApp, notify: Notify, fail: Callable[[BaseException], No
     topic = app.topic(app.names.alerts, key_serializer="raw", value_serializer="raw")
 
     async def notifying(stream: Any) -> None:
-        async for line in stream:
+        async for event in stream.events():
+            if dict(event.headers).get(APP_HEADER, app.conf.id.encode()) != app.conf.id.encode():
+                continue  # another service writes to the same topic, and tells of its changes itself
             try:
-                await notify.owe(Change.from_json(orjson.loads(line)))
+                await notify.owe(Change.from_json(orjson.loads(event.value)))
             except Exception as error:  # noqa: BLE001 - Faust would acknowledge the change and go on
                 fail(error)
                 return
@@ -97,5 +103,5 @@ def register(app: ServiceApp, notify: Notify, fail: Callable[[BaseException], No
     async def deliver() -> None:
         try:
             await notify.deliver()
-        except Exception as error:  # noqa: BLE001 - a notification that is never sent must not go unnoticed
+        except Exception as error:  # noqa: BLE001 - Faust would acknowledge the change and go on
             fail(error)

@@ -73,8 +73,7 @@ class RowEncoder:
     def encode(self, places: NDArray[np.int64]) -> list[bytes]:
         """The values of these rows, in order."""
         table = self._table
-        for values in table.segments.combos[len(self._tails) :]:
-            self._tails.append(orjson.dumps(values))
+        self._tails += [orjson.dumps(combo) for combo in table.segments.combos[len(self._tails) :]]
         rows = table.rows[places]
         width = rows.dtype.itemsize
         # All rows are serialised at once; a value is then two slices put together.
@@ -108,8 +107,8 @@ def restore_rows(table: UserTable, users: Sequence[bytes], values: Sequence[byte
     for i, value in enumerate(values):
         tail = value[width:]
         if b"\n" in tail:
-            tail, whole = tail.split(b"\n", 1)
-            long_ids.append((i, whole.decode("utf-8", "surrogatepass")))
+            tail, long_id = tail.split(b"\n", 1)
+            long_ids.append((i, long_id.decode("utf-8", "surrogatepass")))
         combo = known.get(tail)
         if combo is None:
             combo = known[tail] = table.segments.combo(tuple(orjson.loads(tail)))

@@ -98,7 +98,9 @@ def _demo_settings(settings: Settings, address: str, folder: Path, *, embedded: 
     rules = settings.rules
     if rules is None:
         rules = folder / "rules.yml"
-        rules.write_text(simulate.rules_text(slack_channel="#stream-app-demo" if settings.slack_token else None), "utf-8")
+        rules.write_text(
+            simulate.rules_text(slack_channel="#stream-app-demo" if settings.slack_token else None), "utf-8"
+        )
     app_id = f"stream-app-demo-{time.time_ns() // 1_000_000:x}"
     return dataclasses.replace(
         settings,
@@ -119,9 +121,7 @@ def _demo_settings(settings: Settings, address: str, folder: Path, *, embedded: 
     )
 
 
-async def _scenes(
-    service: Service, address: str, say: Console, *, once: bool, as_json: bool, real: bool
-) -> int:
+async def _scenes(service: Service, address: str, say: Console, *, once: bool, as_json: bool, real: bool) -> int:
     started = time.monotonic()
     await _until(lambda: service.sources.ready and service.merger.active, "the service to be ready")
     played: dict[str, int] = {}
@@ -184,5 +184,7 @@ async def _until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise StreamAppError(f"demo: waited {PATIENCE:.0f} s for {what}; run it again with STREAM_APP_LOG_LEVEL=debug")
+            raise StreamAppError(
+                f"demo: waited {PATIENCE:.0f} s for {what}; run it again with STREAM_APP_LOG_LEVEL=debug"
+            )
         await asyncio.sleep(0.1)

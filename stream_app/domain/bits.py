@@ -26,7 +26,8 @@ def pack(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
 def test(words: NDArray[np.uint64], rows: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether bit `places[i]` of row `rows[i]` is set; every place must lie within the bitmap."""
     word = words[rows, places // _WORD]
-    return (word >> (places % _WORD).astype(np.uint64)) & np.uint64(1) != 0
+    found: NDArray[np.bool_] = (word >> (places % _WORD).astype(np.uint64)) & np.uint64(1) != 0
+    return found
 
 
 def set_sorted(words: NDArray[np.uint64], rows: NDArray[np.int64], places: NDArray[np.int64]) -> None:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stream_app.domain.periods import Grain
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from stream_app.domain.periods import Grain
 
 #: `()` for all users, else (dimension, value).
 Series = tuple[()] | tuple[str, str]

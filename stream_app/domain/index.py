@@ -1,7 +1,7 @@
 """An index from 128-bit key hashes to rows: open addressing over NumPy arrays.
 
-A Python dict of bytes keys costs about 100 bytes a key; this costs 16 in the row and at most 8 in the slots, and looks up
-a whole chunk at once.
+A Python dict of bytes keys costs about 100 bytes a key; this costs 16 in the row and at most 8 in the slots, and
+looks up a whole chunk at once.
 """
 
 from __future__ import annotations

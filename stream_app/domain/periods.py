@@ -89,7 +89,8 @@ class Calendar:
         """The local day of each instant: int64 ordinals, same shape as `times` (ms)."""
         starts, offsets = self._transitions
         if len(starts) == 1:
-            return (times + offsets[0]) // DAY_MS
+            days: NDArray[np.int64] = (times + offsets[0]) // DAY_MS
+            return days
         place = np.searchsorted(starts, times, side="right") - 1
         return (times + offsets[np.maximum(place, 0)]) // DAY_MS
 

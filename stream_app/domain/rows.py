@@ -1,4 +1,4 @@
-"""The row of one user: fixed width, so that a partition's users are one NumPy array and a row's bytes its changelog value.
+"""The row of one user: of fixed width, so that a partition's users are one NumPy array.
 
 Every field is a join (minimum, maximum or set union) over the user's events, hence independent of their order and of
 redelivery. Bitmaps are relative to the user's own first period; see `domain.bits` for their layout.
@@ -23,8 +23,8 @@ LATER = np.iinfo(np.int64).max
 RING_DAYS = 128
 _ID_BYTES = 16
 
-#: Of one definition: first event (ms), the local days of the first and the latest event, and the active periods since the
-#: first; `ring` bit `j` is the day `j` days before the latest.
+#: Of one definition: first event (ms), the local days of the first and the latest event, and the active periods
+#: since the first; `ring` bit `j` is the day `j` days before the latest.
 DEFINITION = np.dtype(
     [
         ("anchor", np.int64),
@@ -39,8 +39,8 @@ DEFINITION = np.dtype(
 def row_type(definitions: int) -> np.dtype[np.void]:
     """The type of a user's row for a number of definitions.
 
-    `first` is the time (ms) of the first event of any kind, `id_form` and `id` its event id (see `pack_id`), `combo` the
-    number of the combination of segment values it carried.
+    `first` is the time (ms) of the first event of any kind, `id_form` and `id` its event id (see `pack_id`), `combo`
+    the number of the combination of segment values it carried.
     """
     return np.dtype(
         [

@@ -171,7 +171,8 @@ class UserTable:
         combos = self._combos_of(batch)[batch.segments[best]]
         self._pending = targets, batch.times[best], combos, [batch.event_ids[i] for i in best.tolist()]
         existing = self.rows["first"][targets] != LATER
-        return targets[existing & (self.rows["combo"][targets] != combos)]
+        moved: Ints = targets[existing & (self.rows["combo"][targets] != combos)]
+        return moved
 
     def _set_first_events(self) -> None:
         if self._pending is None:
@@ -305,10 +306,24 @@ class UserTable:
             before = np.where(previous == NEVER, -1, self.calendar.periods(grain, previous) - start[group])
             entered = np.flatnonzero((index > before) & (index < HORIZON[grain]))
             moves.append(
-                Cells(name, measure(grain, "on"), combo[rows[entered]].astype(np.int64), periods[entered], index[entered], 1)
+                Cells(
+                    name,
+                    measure(grain, "on"),
+                    combo[rows[entered]].astype(np.int64),
+                    periods[entered],
+                    index[entered],
+                    1,
+                )
             )
             moves.append(
-                Cells(name, measure(grain, "size"), combo[t.users[born]].astype(np.int64), start[born], np.zeros(born.size, np.int64), 1)
+                Cells(
+                    name,
+                    measure(grain, "size"),
+                    combo[t.users[born]].astype(np.int64),
+                    start[born],
+                    np.zeros(born.size, np.int64),
+                    1,
+                )
             )
             # The last index moves from that of the last day known to that of the last new day.
             limit = HORIZON[grain] - 1

@@ -25,9 +25,9 @@ class Progress:
 def watermark(sources: Iterable[Progress], *, lateness: int, now: int, previous: int | None = None) -> int | None:
     """The least watermark over the sources: the largest event time of each minus the allowed lateness (ms).
 
-    A source that is idle does not hold the others back; where all are idle, the one that came furthest decides. A source
-    that is not fully read and has shown no event yet holds everything. The watermark never goes back and never passes
-    the wall clock `now` (ms). None before any event.
+    A source that is idle does not hold the others back; where all are idle, the one that came furthest decides. A
+    source that is not fully read and has shown no event yet holds everything. The watermark never goes back and never
+    passes the wall clock `now` (ms). None before any event.
     """
     known = list(sources)
     times = [s.last_event for s in known if s.last_event is not None]

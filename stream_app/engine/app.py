@@ -1,4 +1,4 @@
-"""The Faust app of a worker: our transport, assignor and scheduler, and nothing of Faust's web or table stores on disk."""
+"""The Faust app of a worker: our transport, assignor and scheduler; none of Faust's web, no store on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BUFFERED_CHUNKS = 4
 
 
-class ChunkSchema(Schema):  # type: ignore[misc]
+class ChunkSchema(Schema):
     """Hands the chunk to the agent as it is."""
 
     def compile(self, app: Any, **_: Any) -> Callable[..., Any]:
@@ -35,7 +35,7 @@ class ChunkSchema(Schema):  # type: ignore[misc]
         return decode
 
 
-class ServiceApp(faust.App):  # type: ignore[misc]
+class ServiceApp(faust.App):
     """A Faust app whose source topics are read in chunks, from where `sources` says.
 
     Attributes:

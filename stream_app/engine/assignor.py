@@ -1,6 +1,7 @@
 """Which worker owns which partitions: partition p of every topic goes to one worker, and stays with it if it can.
 
-Replaces Faust's assignor, which can leave a restarted worker without partitions (faust #93), and aiokafka's, which do not
+Replaces Faust's assignor, which can leave a restarted worker without partitions (faust #93), and aiokafka's, which
+do not
 keep partition p of one topic with p of another.
 """
 
@@ -42,7 +43,7 @@ def share_out(partitions: int, owned: Mapping[str, Iterable[int]]) -> dict[str, 
     return {member: sorted(share) for member, share in shares.items()}
 
 
-class CoPartitionAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
+class CoPartitionAssignor(AbstractPartitionAssignor):
     """The group's assignor, and the view of the assignment that Faust's table recovery asks for.
 
     Args:

@@ -1,6 +1,6 @@
 """Chunks: what a fetch brought for one partition, handed over at once.
 
-Faust hands over one message a record, and aiokafka makes a ConsumerRecord of each: together most of the cost of an event.
+Faust hands over one message a record, and aiokafka makes a ConsumerRecord of each: together most of an event's cost.
 Here aiokafka yields one `Piece` a record batch, and the scheduler gathers the pieces of a fetch into one `Chunk`.
 
 A chunk knows the position it was fetched from and the position after it. Positions are a chain: whatever Faust drops,

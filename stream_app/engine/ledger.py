@@ -1,4 +1,4 @@
-"""Where a source partition's state is written: one Kafka transaction a commit, or, without transactions, in safe order."""
+"""Where a source partition's state is written: a Kafka transaction a commit, or, without those, in safe order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRITE_TIMEOUT = 60.0
 
 
 class Fenced(Exception):  # noqa: N818 - a state of affairs, as in Kafka's own name for it
-    """Another worker has taken this partition over: nothing of this commit was written, nothing may be written again."""
+    """Another worker has taken this partition over: nothing was written, and nothing may be any more."""
 
 
 @dataclass
@@ -79,7 +79,12 @@ class TransactionalLedger:
     """
 
     def __init__(
-        self, settings: dict[str, object], app_id: str, partition: int, topics: LedgerTopics, dead_letter_partitions: int
+        self,
+        settings: dict[str, object],
+        app_id: str,
+        partition: int,
+        topics: LedgerTopics,
+        dead_letter_partitions: int,
     ) -> None:
         self._settings = settings
         self._id = f"{app_id}-{partition}"
@@ -122,9 +127,9 @@ class TransactionalLedger:
             (key, value), *rest = commit.partials
             sent.append(await producer.send(self._topics.partials, key=key, value=value, partition=0))
             sent += await send_batches(producer, self._topics.partials, 0, [k for k, _ in rest], [v for _, v in rest])
-        for key, value in commit.dead_letters:
-            letter = producer.send(self._topics.dead_letters, key=key, value=value, partition=self._dead_letter_partition)
-            sent.append(await letter)
+        topic, place = self._topics.dead_letters, self._dead_letter_partition
+        for letter_key, letter in commit.dead_letters:
+            sent.append(await producer.send(topic, key=letter_key, value=letter, partition=place))
         return sent
 
     async def stop(self) -> None:

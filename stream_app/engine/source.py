@@ -22,7 +22,7 @@ from stream_app.domain.watermarks import Progress, watermark
 from stream_app.engine.ledger import Commit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
     from stream_app.codecs.events import EventDecoder
     from stream_app.domain.events import Definition, EventBatch
@@ -135,12 +135,15 @@ class SourcePartition:
 
     # -- recovery
 
-    async def recover(self, parts: AsyncIterator[ChangelogPart], beginnings: dict[str, int], ends: dict[str, int]) -> None:
+    async def recover(
+        self, parts: AsyncIterator[ChangelogPart], beginnings: dict[str, int], ends: dict[str, int]
+    ) -> None:
         """Restores users and positions from the changelog, and folds the counters from the users.
 
         Args:
             parts: the changelog, in order; read after the previous owner was fenced.
-            beginnings, ends: first and next offset of each source topic's partition.
+            beginnings: first offset of each source topic's partition.
+            ends: the next offset of each.
 
         Raises:
             StateMismatchError: the changelog was written under another configuration, or for other topics.
@@ -182,13 +185,13 @@ class SourcePartition:
     def _check_offset(self, topic: str, offset: int, beginning: int, end: int) -> None:
         if offset > end:
             raise StateMismatchError(
-                f"topic {topic}, partition {self.number}: the stored state has read up to offset {offset}, but the topic "
-                f"ends at {end}; it was made anew. Count anew under another app_id."
+                f"topic {topic}, partition {self.number}: the stored state has read up to offset {offset}, but "
+                f"the topic ends at {end}; it was made anew. Count anew under another app_id."
             )
         if offset < beginning:
             log.error(
-                "Topic %s, partition %d: %d records were deleted by retention before they were read (offsets %d to %d); "
-                "their events are not counted. Operator action: lengthen the topic's retention.",
+                "Topic %s, partition %d: %d records were deleted by retention before they were read (offsets %d to "
+                "%d); their events are not counted. Operator action: lengthen the topic's retention.",
                 topic, self.number, beginning - offset, offset, beginning - 1,
             )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """The source partitions of this worker: taking them over, feeding them chunks, committing, giving them away.
 
-    assigned --> fenced off --> recovered in the background, partitions paused --> sought to the marker --> taking chunks
-       ^                                                                                                        |
-       +----------- kept over a rebalance in which nobody else can have had them (the next generation) ---------+
+assigned --> fenced off --> recovered in the background, partitions paused --> sought to the marker --> taking chunks
+   ^                                                                                                        |
+   +----------- kept over a rebalance in which nobody else can have had them (the next generation) ---------+
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
@@ -66,12 +66,13 @@ class Sources:
         self._fail = fail
         self._owned: dict[int, SourcePartition] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._generation = -1
         self._flowing = False
-        self._consumer: object = None
+        self._consumer: Any = None
         self.progressed_at = time.monotonic()
 
-    def attach(self, consumer: object) -> None:
+    def attach(self, consumer: Any) -> None:
         """Gives the Faust consumer whose partitions are sought and resumed."""
         self._consumer = consumer
 
@@ -108,8 +109,8 @@ class Sources:
             self._fail(
                 ConfigurationError(
                     f"app_id: another worker of this application is running, and the broker has no transactions: "
-                    f"partitions {sorted(set(range(self.partitions)) - numbers)} went to it. Stop one of the two, or use "
-                    "a broker with transactions (Apache Kafka 2.5 or later)."
+                    f"partitions {sorted(set(range(self.partitions)) - numbers)} went to it. Stop one of the two, "
+                    "or use a broker with transactions (Apache Kafka 2.5 or later)."
                 )
             )
             return
@@ -128,11 +129,12 @@ class Sources:
     async def on_revoked(self) -> None:
         """Commits everything before the partitions are given away."""
         self._flowing = False
-        for source in [s for s in self._owned.values() if s.ready]:
-            try:
-                await source.commit(publish=True)
-            except Fenced:
-                log.warning("Partition %d was taken over by another worker; its state here is dropped.", source.number)
+        ready = [source for source in self._owned.values() if source.ready]
+        for error in await asyncio.gather(*(s.commit(publish=True) for s in ready), return_exceptions=True):
+            if isinstance(error, Fenced):
+                _say_fenced(error)
+            elif isinstance(error, BaseException):
+                self._fail(error)
 
     async def positions(self, assigned: set[TP]) -> dict[TP, int]:
         """Where reading starts, by topic-partition; those not recovered yet are paused until they are."""
@@ -146,9 +148,9 @@ class Sources:
                 starts[tp] = source.readings[tp.topic].offset
             else:
                 waiting.add(tp)
-        self._consumer.pause_partitions(waiting)  # type: ignore[attr-defined]
+        self._consumer.pause_partitions(waiting)
         if starts:
-            await self._consumer.seek_wait(starts)  # type: ignore[attr-defined]
+            await self._consumer.seek_wait(starts)
         self._flowing = True
         for number in {tp.partition for tp in waiting if (s := self._owned.get(tp.partition)) and s.ready}:
             await self._resume(self._owned[number])  # it became ready while the others were sought
@@ -161,7 +163,12 @@ class Sources:
         source = self._owned.get(chunk.partition)
         if source is None or not source.ready:
             return  # from before a rebalance: it will be read again by whoever owns the partition
-        if await source.take(chunk):
+        try:
+            follows = await source.take(chunk)
+        except Fenced as fenced:
+            _say_fenced(fenced)
+            return
+        if follows:
             self.progressed_at = time.monotonic()
         elif self._flowing:
             log.warning(
@@ -180,9 +187,9 @@ class Sources:
             while source.ready:
                 await asyncio.sleep(self._interval)
                 await source.commit()
-        except Fenced:
+        except Fenced as fenced:
             # The group knows better who owns it: if it is still us, the next assignment recovers it again.
-            log.warning("Partition %d was taken over by another worker; its state here is dropped.", number)
+            _say_fenced(fenced)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, going on could lose events
@@ -203,19 +210,21 @@ class Sources:
 
     def _end_offset(self, topic: str, number: int) -> int | None:
         try:
-            return self._consumer.highwater(TP(topic, number))  # type: ignore[attr-defined, no-any-return]
+            return self._consumer.highwater(TP(topic, number))  # type: ignore[no-any-return]
         except Exception:  # noqa: BLE001 - not assigned at this instant: nothing is known
             return None
 
     async def _resume(self, source: SourcePartition, *topics: str) -> None:
         starts = {TP(t, source.number): source.readings[t].offset for t in topics or self.config.topics}
-        await self._consumer.seek_wait(starts)  # type: ignore[attr-defined]
-        self._consumer.resume_partitions(set(starts))  # type: ignore[attr-defined]
+        await self._consumer.seek_wait(starts)
+        self._consumer.resume_partitions(set(starts))
 
     def _drop(self, number: int) -> None:
         source, task = self._owned.pop(number), self._tasks.pop(number, None)
         source.ready = False
-        self._closing = asyncio.create_task(self._close(source, task))
+        closing = asyncio.create_task(self._close(source, task))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def _close(self, source: SourcePartition, task: asyncio.Task[None] | None) -> None:
         if task is not None and not task.done():
@@ -227,5 +236,9 @@ class Sources:
         """Commits, then ends all partitions' tasks and producers."""
         await self.on_revoked()
         for number in list(self._owned):
-            source, task = self._owned.pop(number), self._tasks.pop(number, None)
-            await self._close(source, task)
+            self._drop(number)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+
+def _say_fenced(fenced: Fenced) -> None:
+    log.warning("%s: the partition was taken over by another worker; its state here is dropped.", fenced)

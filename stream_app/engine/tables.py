@@ -8,7 +8,7 @@ from typing import Any
 from faust.tables.table import Table
 
 
-class DurableTable(Table):  # type: ignore[misc]
+class DurableTable(Table):
     """A Faust table that remembers the futures of its changelog messages.
 
     Faust sends a change in the background and may commit the source offset before it is written (`ProducerBuffer.flush`

@@ -80,7 +80,8 @@ class TopicAdmin:
             if len(set(known.values())) > 1:
                 raise ConfigurationError(
                     f"topics {' and '.join(f'{t} ({n} partitions)' for t, n in known.items())}: their partition counts "
-                    "differ, so one user's visits and purchases would not meet. Give both the same number of partitions."
+                    "differ, so one user's visits and purchases would not meet. Give both the same "
+                    "number of partitions."
                 )
             number = next(iter(known.values()), partitions)
             wanted = {
@@ -129,7 +130,9 @@ class TopicAdmin:
         for entry in getattr(response, "topic_errors", None) or []:
             topic, code, message = entry[0], entry[1], entry[2] if len(entry) > 2 else ""
             if code not in (0, TopicAlreadyExistsError.errno):
-                raise ConfigurationError(f"topic {topic}: it cannot be created (code {code}: {message}). Create it by hand.")
+                raise ConfigurationError(
+                    f"topic {topic}: it cannot be created (code {code}: {message}). Create it by hand."
+                )
         log.info("Created the topics %s.", ", ".join(missing))
         for _ in range(100):
             if set(missing) <= set(await _partition_counts(admin)):

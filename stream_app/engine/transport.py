@@ -1,7 +1,7 @@
 """Faust's Kafka transport with chunks, our assignor, `read_committed`, and offsets that follow the markers.
 
-What Faust acknowledges says nothing about what is durable (faust #606), so for source topics acknowledgements are ignored:
-reading starts at the markers, and the offsets committed to the group, which nobody reads back, are those of the markers.
+What Faust acknowledges says nothing about what is durable (faust #606), so for source topics acknowledgements are
+ignored: reading starts at the markers, and the offsets committed to the group, which nobody reads back, are theirs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from faust.types import TP
 
 
-class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread over a consumer that reads in chunks."""
 
     async def on_start(self) -> None:
@@ -51,7 +51,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         )
 
 
-class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
+class ChunkConsumer(driver.Consumer):
     """Faust's consumer over chunks. The app says where reading starts and what is durable."""
 
     def _new_consumer_thread(self) -> ChunkConsumerThread:
@@ -79,7 +79,8 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Faust seeks here before it lets records flow: chunk topics go where the app says instead."""
         offsets = dict(await super().seek_to_committed())
-        return offsets | await self.app.positions(set(self.assignment()))
+        positions: dict[TP, int] = await self.app.positions(set(self.assignment()))
+        return offsets | positions
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commits what the sources have before the partitions are given away."""
@@ -92,7 +93,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         await super().on_partitions_assigned(assigned, generation_id)
 
 
-class Transport(driver.Transport):  # type: ignore[misc]
+class Transport(driver.Transport):
     """Faust's aiokafka transport with `ChunkConsumer`."""
 
     Consumer = ChunkConsumer

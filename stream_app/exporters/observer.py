@@ -34,6 +34,6 @@ class MetricsObserver:
         if outcome == "committed":
             self._metrics.commit_seconds.observe(seconds)
 
-    def recovered(self, partition: int, users: int, seconds: float) -> None:  # noqa: ARG002
+    def recovered(self, partition: int, users: int, seconds: float) -> None:
         """A source partition's state was restored."""
         self._metrics.recovery_seconds.set(seconds)

@@ -7,15 +7,17 @@ import itertools
 import json
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import servers
 from support.workers import Worker, produce, read_all, visit
 
 from stream_app.demo import cdnow
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 PARTITIONS = 4
 EXPECTED = json.loads((Path(__file__).parents[1] / "data" / "cdnow_monthly.json").read_text())["cohorts"]

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import redis.asyncio
+from servers import eventually
 from support.figures import FIRST_DAY, empty, product
 from support.stores import plain
 
@@ -365,10 +366,7 @@ async def test_the_embedded_server_ends_with_a_killed_process():
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and _runs(pid):
-        await asyncio.sleep(0)
-    assert not _runs(pid)
+    await eventually(lambda: not _runs(pid))
     shutil.rmtree(directory)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from stream_app.stores.base import StoreUnavailable
 
 if TYPE_CHECKING:
+    import asyncio
+
     from stream_app.domain.metrics import Snapshot
 
 

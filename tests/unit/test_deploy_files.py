@@ -15,6 +15,8 @@ from support.queries import Query, dashboard_queries, rule_queries, unknown_word
 
 from stream_app.domain.alerts.rules import load_rules
 from stream_app.exporters.table import METRICS
+from stream_app.notifiers import delivery
+from stream_app.notifiers.base import Misconfigured, OutcomeUnknown, RateLimited, Rejected, Unavailable
 from stream_app.settings import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -162,6 +164,16 @@ def test_every_rule_has_a_test_in_which_it_fires_and_one_in_which_it_does_not() 
     expected = [step for test in loaded(RULES_TEST)["tests"] for step in test["alert_rule_test"]]
     assert {step["alertname"] for step in expected if step.get("exp_alerts")} == rules
     assert {step["alertname"] for step in expected if not step.get("exp_alerts")} == rules
+
+
+def test_the_rules_know_what_becomes_of_a_notification() -> None:
+    # An outcome is delivered, refused for good, or owed: the rules name the first two and mean the rest by the third.
+    owed = {Unavailable.outcome, Misconfigured.outcome, RateLimited.outcome, OutcomeUnknown.outcome}
+    final = {delivery.SENT, delivery.FOUND, Rejected.outcome}
+    assert not owed & final
+    assert f'outcome!~"{"|".join((delivery.SENT, delivery.FOUND, Rejected.outcome))}"' in RULES.read_text("utf-8")
+    assert f'outcome=~"{delivery.SENT}|{delivery.FOUND}"' in RULES.read_text("utf-8")
+    assert f'outcome="{Rejected.outcome}"' in RULES.read_text("utf-8")
 
 
 def test_the_broker_script_is_executable_and_so_is_ci() -> None:

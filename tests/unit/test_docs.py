@@ -1,4 +1,4 @@
-"""What the documents say exists, and what exists they say: settings, metrics, commands, options, events, rules, links."""
+"""What the documents name exists, and what exists they name: settings, metrics, commands, events, rules, links."""
 
 from __future__ import annotations
 
@@ -94,15 +94,14 @@ def test_metrics_that_are_named_exist(document):
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_commands_and_options_that_are_named_exist(document):
     _, commands = parsers()
-    for span in re.findall(r"`([^`\n]+)`|^((?:[\w./]+/)?stream-app .+)$", DOCUMENTS[document], re.MULTILINE):
-        words = " ".join(span).split()
-        while words and not words[0].endswith("stream-app"):
-            words = words[1:]
-        if len(words) < 2 or not words[1].isalpha():
-            continue
-        assert words[1] in commands, span
-        options = {word.partition("=")[0] for word in words if word.startswith("--")}
-        assert options <= set(commands[words[1]].options), span
+    text = DOCUMENTS[document]
+    spans = re.findall(r"`([^`\n]+)`", text) + "".join(blocks(text, "sh")).splitlines()
+    calls = [call for span in spans for call in re.findall(r"(?:^|\s|/)stream-app ([a-z]+)\b(.*)", span)]
+    for command, rest in calls:
+        assert command in commands
+        options = {word.partition("=")[0] for word in rest.split() if word.startswith("--")}
+        assert options <= set(commands[command].options), (command, rest)
+    assert len(calls) >= {"README.md": 9, "docs/operations.md": 4}.get(document, 0)
 
 
 def test_every_option_of_analyze_is_in_the_readme():
@@ -160,6 +159,13 @@ def test_every_field_of_a_rule_is_explained():
 
     rows = table(section(README, "Alerts"))
     assert sorted(re.match(r"\| `(\w+)` \|", row)[1] for row in rows) == sorted(KEYS)
+
+
+def test_every_alarm_is_in_the_runbook():
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "stream-app.rules.yml").read_text("utf-8"))
+    alarms = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
+    text = section(DOCUMENTS["docs/operations.md"], "Alarms")
+    assert re.findall(r"^### (\w+)$", text, re.MULTILINE) == alarms
 
 
 def test_settings_files_that_are_shown_are_right():

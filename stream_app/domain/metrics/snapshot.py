@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from stream_app.domain.counters import ALL, OTHER, Series
 from stream_app.domain.errors import QueryError
 from stream_app.domain.events import rfc3339
@@ -16,6 +14,7 @@ from stream_app.domain.events import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from stream_app.domain.events import Definition
@@ -54,7 +53,7 @@ class Snapshot:
         return choose("definition", name, {d.name: d for d in self.definitions})
 
     def block(self, definition: str, measure: str, series: Series) -> Mapping[int, NDArray[np.int64]]:
-        """period -> block of one series; empty where nothing was counted."""
+        """Period -> block of one series; empty where nothing was counted."""
         return self.blocks.get((definition, measure, series), {})
 
     def values(self, definition: str, size_measure: str, dimension: str) -> list[str]:
@@ -91,7 +90,7 @@ class Snapshot:
         return None if self.watermark is None else self.calendar.last_closed(grain, self.watermark)
 
     def last_period(self, grain: Grain) -> int | None:
-        """The latest period in which anything is known: that of the last instant before the watermark, or of the last event."""
+        """The latest period of which anything is known: of the last event, or of the instant before the watermark."""
         known = [t for t in (self.last_event, None if self.watermark is None else self.watermark - 1) if t is not None]
         return self.calendar.period(grain, self.calendar.day(max(known))) if known else None
 

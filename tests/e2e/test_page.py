@@ -1,0 +1,360 @@
+"""The page in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from contextlib import ExitStack
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+from servers import eventually_sync
+from support.figures import FIRST_DAY, empty, product, snapshot_of
+from support.web import FakeReader, alert
+
+from stream_app.domain.metrics import churn, retention
+from stream_app.exporters.prometheus import Metrics
+from stream_app.web.health import HealthBoard
+from stream_app.web.server import WebServer
+
+HOSTILE = '<img src=x onerror="window.broken=1">&amp;"\''
+
+
+class Site:
+    """A server in a thread of its own, which a test stops and starts again on the same port."""
+
+    def __init__(self, reader: FakeReader) -> None:
+        self.reader = reader
+        self.port = 0
+        self._end: tuple[asyncio.AbstractEventLoop, asyncio.Event, threading.Thread] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        started: Future = Future()
+
+        async def serve() -> None:
+            server = WebServer("127.0.0.1", self.port, self.reader, HealthBoard([]), Metrics().registry)
+            stop = asyncio.Event()
+            try:
+                await server.start()
+            except Exception as error:
+                started.set_exception(error)
+                return
+            started.set_result((server.port, asyncio.get_running_loop(), stop))
+            await stop.wait()
+            await server.stop()
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+        thread.start()
+        self.port, loop, stop = started.result(10)
+        self._end = (loop, stop, thread)
+
+    def stop(self) -> None:
+        if self._end is not None:
+            loop, stop, thread = self._end
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(10)
+            self._end = None
+
+
+@pytest.fixture
+def site():
+    with ExitStack() as stack:
+
+        def serve(snapshot=None, alerts=None) -> Site:
+            one = Site(FakeReader(snapshot, alerts))
+            one.start()
+            stack.callback(one.stop)
+            return one
+
+        yield serve
+
+
+@pytest.fixture(scope="module")
+def window(chromium):
+    return chromium(width=1280, height=1000)
+
+
+@pytest.fixture
+def browser(window):
+    """A browser on a blank page; at the end, whatever it complained of fails the test unless it was expected."""
+    window.get("about:blank")
+    window.get_log("browser")
+    window.expected = ()
+    yield window
+    complaints = [entry["message"] for entry in window.get_log("browser")]
+    assert [said for said in complaints if not any(part in said for part in window.expected)] == []
+
+
+def find(browser, selector):
+    return browser.find_element(By.CSS_SELECTOR, selector)
+
+
+def every(browser, selector):
+    return browser.find_elements(By.CSS_SELECTOR, selector)
+
+
+def content(browser, selector) -> str:
+    return find(browser, selector).get_attribute("textContent")
+
+
+def opened(browser, address) -> None:
+    browser.get("about:blank")
+    browser.get(address)
+    eventually_sync(lambda: content(browser, "#pulse b") not in ("", "Connecting"))
+
+
+def triangle(browser) -> dict[str, list[tuple[str, str]]]:
+    """cohort -> (class, text) of each cell that is there"""
+    script = """return [...document.querySelectorAll("#heat tbody tr")].map((row) => [
+        row.querySelector("th").textContent,
+        [...row.querySelectorAll("td[data-at]")].map((cell) => [cell.className.split(" ")[0], cell.textContent])])"""
+    return {start: [tuple(cell) for cell in cells] for start, cells in browser.execute_script(script)}
+
+
+def expected(part) -> dict[str, list[tuple[str, str]]]:
+    def one(k, users, size):
+        if users is None:
+            return "open", ""
+        share = 100 * users / size
+        written = "<1 %" if 0 < share < 0.5 else ">99 %" if 99.5 < share < 100 else f"{int(share + 0.5)} %"
+        return "base" if k == 0 else "seen", written
+
+    return {
+        cohort["start"]: [one(k, users, cohort["size"]) for k, users in enumerate(cohort["retained"])]
+        for cohort in part["cohorts"]
+    }
+
+
+def test_the_triangle_is_the_api_s_and_empty_where_nothing_was_observed(site, browser):
+    snapshot = product(days=12)
+    opened(browser, site(snapshot).url)
+    shown = triangle(browser)
+    assert shown == expected(retention(snapshot, definition="engagement", grain="day")["segments"][0])
+    assert list(shown) == sorted(shown, reverse=True)
+    kinds = [cell for cells in shown.values() for cell in cells]
+    assert ("open", "") in kinds
+    assert ("seen", "0 %") in kinds
+    assert content(browser, "#as-of") == "Figures up to 13 Mar 2026, 00:00 (UTC)"
+
+
+def test_every_choice_is_followed_and_kept_in_the_address(site, browser):
+    snapshot = product(days=30)
+    opened(browser, site(snapshot).url)
+    for name, value in (("definition", "repurchase"), ("segment", "plan"), ("value", "team")):
+        Select(find(browser, f"select[name={name}]")).select_by_value(value)
+        eventually_sync(lambda value=value: value in browser.current_url)
+        eventually_sync(lambda: find(browser, "select[name=value]").is_enabled() or name == "definition")
+    for value in ("week", "rolling"):
+        find(browser, f"input[value={value}] + span").click()
+    answer = retention(snapshot, definition="repurchase", grain="week", kind="rolling", dimension="plan")
+    wanted = next(part for part in answer["segments"] if part["segment"] == {"plan": "team"})
+    eventually_sync(lambda: triangle(browser) == expected(wanted))
+    address = browser.current_url
+    opened(browser, address)
+    eventually_sync(lambda: triangle(browser) == expected(wanted))
+    assert find(browser, "input[value=rolling]").is_selected()
+
+
+def test_a_cell_tells_its_counts_to_pointer_and_keyboard(site, browser):
+    snapshot = product(days=12)
+    opened(browser, site(snapshot).url)
+    cohort = retention(snapshot, definition="engagement", grain="day")["segments"][0]["cohorts"][-5]
+    row = len(every(browser, "#heat tbody tr")) - 1 - triangle_index(snapshot, cohort)
+    cell = find(browser, f"td[data-at='{row},1']")
+    browser.execute_script("arguments[0].focus()", cell)
+    words = f"All users, cohort {cohort['start']}, day 1\n{cohort['retained'][1]} of {cohort['size']} users"
+    assert content(browser, "#tip").startswith(words)
+    assert find(browser, "#tip").is_displayed()
+    cell.send_keys(Keys.ARROW_RIGHT)
+    assert browser.switch_to.active_element.get_attribute("data-at") == f"{row},2"
+    assert ", day 2" in content(browser, "#tip")
+    browser.switch_to.active_element.send_keys(Keys.END)
+    assert "Not yet observed" in content(browser, "#tip")
+    assert "Not yet observed" in browser.switch_to.active_element.get_attribute("aria-label")
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not find(browser, "#tip").is_displayed()
+    assert len(every(browser, "#heat td[tabindex='0']")) == 1
+
+
+def triangle_index(snapshot, cohort) -> int:
+    cohorts = retention(snapshot, definition="engagement", grain="day")["segments"][0]["cohorts"]
+    return cohorts.index(cohort)
+
+
+def test_customers_by_closed_day(site, browser):
+    snapshot = product(days=40)
+    opened(browser, site(snapshot).url)
+    day = churn(snapshot, definition="engagement")["segments"][0]["days"][-1]
+    assert [value.text for value in every(browser, "#churn .lines b")] == [str(day["active"]), str(day["churned"])]
+    drawing = find(browser, "#churn svg")
+    assert f"to {day['date']}" in drawing.get_attribute("aria-label")
+    drawing.send_keys(Keys.ARROW_LEFT)
+    before = churn(snapshot, definition="engagement")["segments"][0]["days"][-2]
+    assert f"{before['active']} active\n{before['churned']} churned" in content(browser, "#tip")
+
+
+def test_alerts_firing_first_each_leading_to_its_cell(site, browser):
+    snapshot = product(days=30)
+    cohort = retention(snapshot, definition="engagement", grain="day")["segments"][0]["cohorts"][5]
+    found = [
+        alert(id="1", rule="waiting", state="pending"),
+        alert(id="2", rule="dropped", segment={"plan": "team"}, cohort=cohort["start"], index=3),
+        alert(id="3", rule="over", state="resolved", current=False, value=0.35, threshold=0.33),
+    ]
+    opened(browser, site(snapshot, found).url)
+    assert [item.text for item in every(browser, "#alerts li strong")] == ["dropped", "waiting", "over"]
+    firing = find(browser, "#alerts li.firing").text
+    for part in ("Firing", "plan: team", "day 3", "21.4 % (30 of 140)", "8.6 points below 30 %", "since cohort"):
+        assert part in firing
+    find(browser, "#alerts li.firing a").click()
+    eventually_sync(lambda: every(browser, "#heat td.judged"))
+    assert f"plan: team, cohort {cohort['start']}, day 3" in find(browser, "td.judged").get_attribute("aria-label")
+    assert find(browser, "select[name=value]").get_attribute("value") == "team"
+
+
+def test_new_figures_come_by_themselves_and_leave_focus_and_table_in_place(site, browser):
+    one = site(product(users=300, days=12))
+    opened(browser, one.url)
+    cell = find(browser, "td[data-at='4,1']")
+    browser.execute_script("arguments[0].focus(); window.kept = arguments[0]", cell)
+    before = triangle(browser)
+    one.reader.now = product(users=400, days=12)
+    wanted = expected(retention(one.reader.now, definition="engagement", grain="day")["segments"][0])
+    eventually_sync(lambda: triangle(browser) == wanted)
+    assert wanted != before
+    assert browser.execute_script("return document.activeElement === window.kept && window.kept.isConnected")
+    one.reader.now = product(users=400, days=13)
+    wanted = expected(retention(one.reader.now, definition="engagement", grain="day")["segments"][0])
+    eventually_sync(lambda: triangle(browser) == wanted)
+    assert browser.switch_to.active_element.get_attribute("data-at") == "4,1"
+
+
+def test_nothing_moves_when_figures_are_renewed(site, browser):
+    one = site(product(users=300, days=12), [alert()])
+    opened(browser, one.url)
+    browser.execute_script(
+        "window.moved = 0; new PerformanceObserver((list) => list.getEntries().forEach((e) => { window.moved += e.value }))"
+        ".observe({type: 'layout-shift'})"
+    )
+    one.reader.now = product(users=900, days=12)
+    eventually_sync(lambda: content(browser, "#tiles dd") == "900")
+    one.reader.down = True
+    eventually_sync(lambda: content(browser, "#pulse b") == "Out of date")
+    assert browser.execute_script("return window.moved") < 0.01
+
+
+def test_before_any_event_it_says_so_until_the_first_comes(site, browser):
+    one = site(empty())
+    opened(browser, one.url)
+    assert content(browser, "#blank h2") == "No events yet"
+    assert '"type":"visit"' in content(browser, "#blank pre")
+    assert not find(browser, "#figures").is_displayed()
+    one.reader.now = product(users=20, days=5)
+    eventually_sync(lambda: find(browser, "#figures").is_displayed())
+    assert not find(browser, "#blank").is_displayed()
+
+
+def test_before_anything_is_published_it_is_starting(site, browser):
+    opened(browser, site(None).url)
+    assert content(browser, "#blank h2") == "Starting"
+
+
+def test_a_service_that_is_gone_is_told_of_and_comes_back(site, browser):
+    browser.expected = ("ERR_CONNECTION_REFUSED",)
+    one = site(product(users=50, days=8))
+    opened(browser, one.url)
+    before = triangle(browser)
+    one.stop()
+    eventually_sync(lambda: content(browser, "#pulse b") == "Not connected", timeout=20)
+    assert "does not answer" in find(browser, "#notice").text
+    assert triangle(browser) == before
+    one.start()
+    eventually_sync(lambda: content(browser, "#pulse b") == "Live", timeout=20)
+    assert not find(browser, "#notice").is_displayed()
+
+
+def test_a_store_that_is_gone_is_told_of(site, browser):
+    one = site(product(users=50, days=8))
+    opened(browser, one.url)
+    one.reader.down = True
+    eventually_sync(lambda: content(browser, "#pulse b") == "Out of date")
+    assert "out of date" in find(browser, "#notice").text
+    one.reader.down = False
+    eventually_sync(lambda: content(browser, "#pulse b") == "Live")
+
+
+def test_what_users_name_is_shown_as_text(site, browser):
+    users = [((HOSTILE,), [FIRST_DAY, FIRST_DAY + 1], []), (("a b",), [FIRST_DAY], [])]
+    one = site(
+        snapshot_of(users, closed_day=FIRST_DAY + 2),
+        [alert(rule=HOSTILE, segment={"plan": HOSTILE}, definition=HOSTILE, cohort="2026-03-02", index=1)],
+    )
+    opened(browser, one.url + "#segment=plan")
+    eventually_sync(lambda: every(browser, "select[name=value] option"))
+    Select(find(browser, "select[name=value]")).select_by_value(HOSTILE)
+    eventually_sync(lambda: HOSTILE in find(browser, "#retention-says").text)
+    browser.execute_script("arguments[0].focus()", find(browser, "td[data-at='0,1']"))
+    assert HOSTILE in content(browser, "#tip")
+    assert content(browser, "#alerts strong") == HOSTILE
+    assert every(browser, "img") == []
+    assert browser.execute_script("return window.broken === undefined")
+
+
+@pytest.mark.parametrize(
+    "address", ["#definition=none&grain=hour&kind=x&segment=y&value=z", "#%%%&&&=", "#cohort=1&index=x"]
+)
+def test_an_address_that_makes_no_sense_shows_the_default(site, browser, address):
+    snapshot = product(users=50, days=8)
+    opened(browser, site(snapshot).url + address)
+    wanted = expected(retention(snapshot, definition="engagement", grain="day")["segments"][0])
+    eventually_sync(lambda: triangle(browser) == wanted)
+
+
+@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_and_can_be_read(site, browser, width, scheme):
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        opened(browser, site(product(days=40), [alert(), alert(id="2", state="pending")]).url)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+        assert browser.execute_script(CONTRAST) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+#: Texts whose contrast with what is behind them is below 4.5 (WCAG AA), by painting the computed colours.
+CONTRAST = """
+const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+const paint = (...colors) => {
+  canvas.clearRect(0, 0, 1, 1);
+  for (const color of colors) { canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); }
+  return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+};
+const light = (rgb) => {
+  const [r, g, b] = rgb.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const bad = [];
+for (const element of document.querySelectorAll("main *, header *")) {
+  const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  if (!own || !element.checkVisibility() || element.matches(":disabled, :disabled *, legend, option, svg *")) continue;
+  const behind = [];
+  for (let up = element; up; up = up.parentElement) behind.unshift(getComputedStyle(up).backgroundColor);
+  const one = light(paint("#fff", ...behind));
+  const two = light(paint("#fff", ...behind, getComputedStyle(element).color));
+  const ratio = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
+  if (ratio < 4.45) bad.push(`${element.tagName}.${element.className} ${element.textContent.slice(0, 20)} ${ratio.toFixed(2)}`);
+}
+return [...new Set(bad)].slice(0, 10);
+"""
