@@ -408,7 +408,7 @@ async def _check(settings: Settings) -> int:
             print(f"{name}: ok, {await attempt(settings)}")  # noqa: T201 - what the command is for
         except StreamAppError as error:
             wrong += 1
-            print(f"{name}: {error}", file=sys.stderr)  # noqa: T201
+            print(error, file=sys.stderr)  # noqa: T201
     return 2 if wrong else 0
 
 

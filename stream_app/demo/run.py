@@ -117,6 +117,7 @@ def _demo_settings(settings: Settings, address: str, folder: Path, *, embedded: 
         currency="USD",
         session_timeout=2.0 if embedded else 6.0,
         idle_after=2.0,
+        commit_interval=0.5,
         partials_interval=0.5,
     )
 

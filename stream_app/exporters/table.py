@@ -104,7 +104,8 @@ METRICS: tuple[Metric, ...] = (
         "stream_app_notifications_total",
         "counter",
         ("target_kind", "outcome"),
-        "Notifications by kind of target (console, slack) and outcome: sent, retried, rejected.",
+        "Attempts by kind of target (console, slack) and outcome: sent, found (it had been), rejected (for good), or "
+        "owed still: rate_limited, unavailable, misconfigured, unknown.",
     ),
     Metric(
         "stream_app_snapshot_writes_total",

@@ -149,7 +149,7 @@ function paint(cell, one, k, most, answer, part) {
     const depth = Math.min(users / one.size / most, 1);
     text(cell, share(users, one.size));
     // Where dark text must give way to light text differs between the light and the dark scheme.
-    attribute(cell, "class", k === 0 ? "base" : depth > 0.7 ? "seen half deep" : depth > 0.55 ? "seen half" : "seen");
+    attribute(cell, "class", k === 0 ? "base" : depth > 0.72 ? "seen half deep" : depth > 0.6 ? "seen half" : "seen");
     cell.style.setProperty("--v", `${(100 * depth).toFixed(1)}%`);
     cell.dataset.tip = `${where}\n${count(users)} of ${count(one.size)} users, ${exact(users, one.size)}`;
   }

@@ -1,0 +1,160 @@
+"""The counting of one partition by hand: events as the oracle has them -> columns -> users -> counters -> merged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stream_app.codecs.partials import decode_block, decode_key, encode_block
+from stream_app.codecs.rows import RowEncoder, restore_rows
+from stream_app.domain.counters import ACTIVE, BlockKey, Counters, Segments
+from stream_app.domain.events import ENGAGEMENT, NO_VALUE, REPURCHASE, EventBatch, Kind
+from stream_app.domain.fold import fold
+from stream_app.domain.merging import Merged
+from stream_app.domain.rows import NEVER, RING_DAYS, unpack_id
+from stream_app.domain.users import UserTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from stream_app.domain.events import Definition
+    from stream_app.domain.metrics import Snapshot
+    from stream_app.domain.periods import Calendar
+
+    Event = Mapping[str, Any]
+
+DIMENSIONS = ("plan", "country")
+MAX_ROOM = 1 << 30
+
+
+def batch_of(events: Sequence[Event], dimensions: Sequence[str] = DIMENSIONS, combos: list[Any] | None = None) -> EventBatch:
+    """The columns of some events; `combos` is the decoder's list where several batches share one."""
+    combos = [] if combos is None else combos
+    segments = []
+    for event in events:
+        values = tuple((event.get("segment") or {}).get(d) or NO_VALUE for d in dimensions)
+        if values not in combos:
+            combos.append(values)
+        segments.append(combos.index(values))
+    return EventBatch(
+        [str(e["user"]).encode() for e in events],
+        np.array([e["time"] for e in events], np.int64),
+        np.array([Kind[e["kind"].upper()] for e in events], np.int8),
+        [str(e["event_id"]) for e in events],
+        np.array(segments, np.int32),
+        combos,
+        [None if e["kind"] == "visit" else str(e["event_id"]) for e in events],
+        np.zeros(len(events), np.int64),
+    )
+
+
+def definitions(inactivity_days: int = 30) -> tuple[Definition, ...]:
+    return replace(ENGAGEMENT, inactivity_days=inactivity_days), replace(REPURCHASE, inactivity_days=inactivity_days)
+
+
+class Part:
+    """One source partition without Kafka: what it wrote is in `log`, what it published in `partials`."""
+
+    def __init__(
+        self,
+        calendar: Calendar,
+        *,
+        inactivity_days: int = 30,
+        dimensions: Sequence[str] = DIMENSIONS,
+        number: int = 0,
+        max_values: int = MAX_ROOM,
+    ) -> None:
+        self.calendar, self.number = calendar, number
+        self.definitions = definitions(inactivity_days)
+        self.dimensions, self.max_values = tuple(dimensions), max_values
+        self.log: dict[bytes, bytes] = {}
+        self.partials: dict[bytes, bytes] = {}
+        self.epoch = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.epoch += 1
+        self.segments = Segments(self.dimensions, self.max_values)
+        self.table = UserTable(self.definitions, self.calendar, self.segments)
+        self.counters = Counters(self.segments)
+        self.encoder = RowEncoder(self.table)
+        self.combos: list[Any] = []
+
+    def take(self, events: Sequence[Event]) -> None:
+        self.counters.apply(self.table.advance(batch_of(events, self.dimensions, self.combos)))
+
+    def commit(self) -> None:
+        """Writes the changed rows and blocks."""
+        users, places = self.table.take_dirty()
+        self.log.update(zip(users, self.encoder.encode(places), strict=True))
+        for key, block in self.counters.take_dirty():
+            name, value = encode_block(key, block, self.number, self.epoch)
+            self.partials[name] = value
+
+    def crash(self) -> None:
+        """Forgets what was not written, and recovers from what was."""
+        self._begin()
+        restore_rows(self.table, list(self.log), list(self.log.values()))
+        self.counters.apply(fold(self.rows, self.definitions, self.calendar))
+        self.counters.touch_all()
+
+    @property
+    def rows(self) -> Any:
+        return self.table.rows[: len(self.table)]
+
+    def users(self) -> dict[bytes, tuple[Any, ...]]:
+        """Every user's row with what its numbers stand for; the row of a user is found by its id in the log."""
+        self.commit()
+        restored = Part(self.calendar, dimensions=self.dimensions)
+        restored.definitions = self.definitions
+        restored._begin()
+        restore_rows(restored.table, list(self.log), list(self.log.values()))
+        found = {}
+        for place, user in enumerate(self.log):
+            row = restored.table.rows[place]
+            event_id = unpack_id(int(row["id_form"]), bytes(row["id"]), place, restored.table.long_ids)
+            values = restored.segments.combos[int(row["combo"])]
+            found[user] = (int(row["first"]), event_id, values, row["of"].tobytes())
+        return found
+
+    def first_known_day(self, window: int) -> int:
+        """The first day whose whole inactivity window every ring still holds."""
+        last = self.rows["of"]["last_day"]
+        return int(last.max()) - RING_DAYS + window + 1 if last.size and last.max() != NEVER else 0
+
+
+def nonzero(
+    blocks: Iterable[tuple[BlockKey, Any]], *, active_from: int | None = None
+) -> dict[BlockKey, list[int]]:
+    """Blocks by key without trailing zeros, those that are all zero left out; `day.active` from a day on."""
+    found = {}
+    for key, block in blocks:
+        if key.measure == ACTIVE and active_from is not None and key.period < active_from:
+            continue
+        cells = np.trim_zeros(np.asarray(block), "b").tolist()
+        if cells:
+            found[key] = cells
+    return found
+
+
+def folded(part: Part) -> Counters:
+    """Counters made of the rows alone."""
+    counters = Counters(part.segments)
+    counters.apply(fold(part.rows, part.definitions, part.calendar))
+    return counters
+
+
+def merge(parts: Sequence[Part], *, watermark: int | None, last_event: int | None) -> Snapshot:
+    """What the merge agent would show at a watermark, from the partials alone."""
+    first = parts[0]
+    merged = Merged(first.calendar, first.definitions, first.dimensions, partitions=len(parts), lateness=0)
+    for part in parts:
+        for name, value in part.partials.items():
+            key, number = decode_key(name)
+            assert key is not None
+            merged.block(key, number, *decode_block(value))
+        merged.status(part.number, part.epoch, [], {})
+    snapshot, _ = merged.snapshot(0)
+    return replace(snapshot, watermark=watermark, last_event=last_event)
