@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream_app.agents import ingest, judge, merge, notify
 from stream_app.codecs.events import EventDecoder
-from stream_app.domain.alerts import Change, frontier, load_rules
+from stream_app.domain.alerts import load_rules
 from stream_app.domain.errors import ConfigurationError, StreamAppError
 from stream_app.domain.fingerprint import fingerprint
 from stream_app.domain.merging import Merged
@@ -27,19 +26,20 @@ from stream_app.engine.tables import DurableTable
 from stream_app.engine.topics import TopicAdmin, Topics
 from stream_app.exporters.observer import MetricsObserver
 from stream_app.exporters.prometheus import Metrics
+from stream_app.logs import configure_logging
 from stream_app.notifiers.console import ConsoleNotifier
 from stream_app.notifiers.slack import SlackNotifier
-from stream_app.stores.base import StoreUnavailable
+from stream_app.outlets import Outlets
 from stream_app.stores.redis import RedisStore
-from stream_app.web.health import HealthBoard, State
+from stream_app.watch import Watch
+from stream_app.web.health import HealthBoard
 from stream_app.web.server import WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import TextIO
 
     from stream_app.domain.alerts import Rule
-    from stream_app.domain.counters import BlockKey
     from stream_app.domain.metrics import Snapshot
     from stream_app.engine.ledger import Ledger
     from stream_app.notifiers.base import Notifier
@@ -47,12 +47,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds without progress, with records waiting, after which the worker gives up and lets a supervisor restart it:
-#: after a broker outage a Faust worker can sit there for good (faust #523, #532).
-STALL_SECONDS = 120.0
-#: Seconds a notification may be owed before health says so.
-OWED_SECONDS = 60.0
-STOP_SECONDS = 20.0
+#: Seconds that each part may take to stop.
+STOP_SECONDS = 10.0
 
 
 class Service:
@@ -69,16 +65,12 @@ class Service:
         self.names = topics_of(settings)
         self.metrics = Metrics(top=settings.top_values)
         self.health = HealthBoard()
-        self.snapshot: Snapshot | None = None
         self._kafka: dict[str, object] = {"bootstrap_servers": settings.bootstrap_servers, "client_id": settings.app_id}
         self._fingerprint = fingerprint(settings.definitions, settings.calendar, settings.dimensions, settings.currency)
         self._console = console
         self._partitions = 0
-        self._announced_at: int | None = None
         # None: not yet since the assignment. Without rules there is something to judge too: alerts to withdraw.
-        self._announced: tuple[int | None, ...] | None = None
         self._failure: asyncio.Future[None] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Connects, and begins to read.
@@ -107,7 +99,10 @@ class Service:
             self._compose(shared=shared)
             await self.app.start()
             undo.pop_all()
-        self._tasks = [asyncio.create_task(self._watch())]
+        watch = Watch(
+            self.sources, self.merger, self.notify, self.outlets, self.health, self.metrics, _clock, self.fail
+        )
+        self._watching = asyncio.create_task(watch.run())
 
     def _compose(self, *, shared: bool) -> None:
         settings = self.settings
@@ -135,12 +130,13 @@ class Service:
         self.app.sources = self.sources
         states = self.app.tables.add(DurableTable(self.app, name="alert-states", partitions=1, beacon=self.app.beacon))
         outbox = self.app.tables.add(DurableTable(self.app, name="outbox", partitions=1, beacon=self.app.beacon))
-        self.judge = judge.Judge(states, self.rules, self._write_change, self._show_alerts)
-        self.merger = merge.Merger(self.app, self._fresh, self._publish, _clock)
+        self.outlets = Outlets(self.app, self.store, self.metrics, self.health, self.rules)
+        self.judge = judge.Judge(states, self.rules, self.outlets.write, self.outlets.show_alerts)
+        self.merger = merge.Merger(self.app, self._fresh, self.outlets.publish, _clock)
         self.notify = notify.Notify(self.app, outbox, self._notifiers(), time.time, self._observe_notification)
         ingest.register(self.app, self.fail)
         merge.register(self.app, self.merger, self.fail, min(settings.partials_interval, 1.0))
-        judge.register(self.app, self.judge, lambda: self.snapshot, self.fail)
+        judge.register(self.app, self.judge, lambda: self.outlets.snapshot, self.fail)
         notify.register(self.app, self.notify, self.fail, 0.5)
         self.app.rewind = self._rewind
 
@@ -199,7 +195,7 @@ class Service:
     def _rewind(self) -> None:
         self.merger.rewind()
         self.notify.reset()
-        self._announced = None
+        self.outlets.begin()
 
     def _fresh(self) -> Merged:
         s = self.settings
@@ -208,48 +204,18 @@ class Service:
             lateness=int(s.allowed_lateness * 1000), previous=self.judge.watermark,
         )  # fmt: skip
 
-    async def _publish(self, snapshot: Snapshot, dirty: set[BlockKey]) -> bool:
-        self.snapshot = snapshot
-        self.metrics.show(snapshot)
-        closed = frontier(self.rules, snapshot)
-        if closed != self._announced and snapshot.watermark is not None:
-            await judge.announce(self.app, snapshot)
-            self._announced, self._announced_at = closed, snapshot.watermark
-        try:
-            await self.store.publish(snapshot, dirty)
-        except StoreUnavailable as error:
-            self.metrics.snapshot_writes.labels("unavailable").inc()
-            self.health.set("redis", State.DEGRADED, str(error))
-            return False
-        self.metrics.snapshot_writes.labels("written").inc()
-        self.health.set("redis", State.OK)
-        return True
+    def _observe_notification(self, kind: str, outcome: str) -> None:
+        self.metrics.notifications.labels(kind, outcome).inc()
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The latest snapshot, where this worker merges."""
+        return self.outlets.snapshot
 
     @property
     def settled(self) -> bool:
         """Whether everything closed has been judged, and everything judged has been told."""
-        if self.snapshot is None or frontier(self.rules, self.snapshot) != self._announced:
-            return False
-        judged = self.judge.watermark
-        done = self._announced_at is None or (judged is not None and judged >= self._announced_at)
-        return done and all(self.notify.told(Change.from_json(change)) for change in self.judge.history)
-
-    async def _write_change(self, change: Change) -> None:
-        topic = self.app.topic(self.names.alerts, key_serializer="raw", value_serializer="raw")
-        key, value = judge.line(change)
-        await (await topic.send(key=key, value=value, headers={notify.APP_HEADER: self.settings.app_id.encode()}))
-
-    async def _show_alerts(self, now: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> None:
-        firing = [alert["rule"] for alert in now if alert["state"] == "firing"]
-        for rule in self.rules:
-            self.metrics.alerts_firing.labels(rule.name).set(firing.count(rule.name))
-        try:
-            await self.store.publish_alerts(now, changes)
-        except StoreUnavailable as error:
-            self.health.set("redis", State.DEGRADED, str(error))  # they go out with the next snapshot
-
-    def _observe_notification(self, kind: str, outcome: str) -> None:
-        self.metrics.notifications.labels(kind, outcome).inc()
+        return self.outlets.settled(self.judge, self.notify)
 
     # -- life
 
@@ -272,8 +238,7 @@ class Service:
 
     async def stop(self) -> None:
         """Commits what was counted, then closes everything. Never raises."""
-        for task in self._tasks:
-            task.cancel()
+        self._watching.cancel()
         for what, end in (("sources", self.sources.stop), ("app", self.app.stop), ("web", self.web.stop),
                           ("store", self.store.close)):  # fmt: skip
             try:
@@ -281,34 +246,6 @@ class Service:
                     await end()
             except Exception as error:  # noqa: BLE001 - the others must be closed too
                 log.warning("Stopping: %s did not end in good order (%r); nothing is lost by it.", what, error)
-
-    async def _watch(self) -> None:
-        """Reports health each second, and gives up where records wait and none is read."""
-        while True:
-            owned = self.sources.owned
-            recovering = sorted(n for n, source in owned.items() if not source.ready)
-            if not self.sources.flowing or recovering:
-                self.health.set("partitions", State.STARTING, f"recovering or joining the group; waiting: {recovering}")
-            else:
-                self.health.set("partitions", State.OK)
-            self.metrics.partitions_owned.set(len(owned))
-            lag = self._report_lag()
-            if lag and self.sources.flowing and time.monotonic() - self.sources.progressed_at > STALL_SECONDS:
-                self.fail(RuntimeError(f"{lag} records wait and none was read for {STALL_SECONDS:.0f} s"))
-            elif not lag:
-                self.sources.progressed_at = time.monotonic()
-            late = [e for e in self.notify.owed if e.added_at < time.time() - OWED_SECONDS]
-            state, note = (State.DEGRADED, f"{len(late)} owed; {late[0].note}") if late else (State.OK, "")
-            self.health.set("notifications", state, note)
-            await asyncio.sleep(1)
-
-    def _report_lag(self) -> int:
-        total = 0
-        for number, source in self.sources.owned.items():
-            for topic, status in source.status(_clock()).items():
-                self.metrics.lag_records.labels(topic, str(number)).set(status.lag)
-                total += status.lag
-        return total
 
     def status(self) -> dict[str, Any]:
         """What this worker alone knows, for the API."""
@@ -392,62 +329,3 @@ async def _run(settings: Settings) -> int:
         waiting.cancel()
         await service.stop()
     return 0
-
-
-def check(settings: Settings) -> int:
-    """Tries configuration and connections one by one and prints what was found. Returns 0, or 2 if any is wrong."""
-    configure_logging("error")
-    return asyncio.run(_check(settings))
-
-
-async def _check(settings: Settings) -> int:
-    wrong = 0
-    for name, attempt in (("rules", _check_rules), ("broker", _check_broker), ("redis", _check_redis),
-                          ("slack", _check_slack)):  # fmt: skip
-        try:
-            print(f"{name}: ok, {await attempt(settings)}")  # noqa: T201 - what the command is for
-        except StreamAppError as error:
-            wrong += 1
-            print(error, file=sys.stderr)  # noqa: T201
-    return 2 if wrong else 0
-
-
-async def _check_rules(settings: Settings) -> str:
-    return f"{len(rules_of(settings))} rules"
-
-
-async def _check_broker(settings: Settings) -> str:
-    kafka: dict[str, object] = {"bootstrap_servers": settings.bootstrap_servers}
-    names = topics_of(settings)
-    count = await TopicAdmin(kafka, settings.replication).prepare(names, settings.partitions, create=False)
-    kind = "with" if await has_transactions(kafka, settings.app_id) else "without (one worker only)"
-    return f"{settings.bootstrap_servers}, {count} partitions, transactions: {kind}"
-
-
-async def _check_redis(settings: Settings) -> str:
-    store = await RedisStore.open(settings.redis, app_id=settings.app_id)
-    await store.close()
-    return store.where
-
-
-async def _check_slack(settings: Settings) -> str:
-    targets = sorted({t for rule in rules_of(settings) for t in rule.to if t.startswith("slack:")})
-    if not settings.slack_token:
-        if targets:
-            raise ConfigurationError(f"slack_token: it is not set, and rules notify {', '.join(targets)}; set it")
-        return "not used"
-    problems = await SlackNotifier(settings.slack_token, base_url=settings.slack_url).check(targets)
-    if problems:
-        raise ConfigurationError("\n".join(problems))
-    return f"{len(targets)} channels"
-
-
-def configure_logging(level: str) -> None:
-    """Log lines on stderr; Kafka's clients and Faust only from warnings on, unless everything is asked for."""
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
-    )
-    if level != "debug":
-        for noisy in ("faust", "mode", "aiokafka", "stream_app.engine.app", "stream_app.engine.transport"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
-        logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a slow round of a timer only delays the next

@@ -39,7 +39,7 @@ class Program:
 
     def check(self, settings: Settings) -> int:
         """Try every connection and print what was found."""
-        from stream_app.bootstrap import check
+        from stream_app.check import check
 
         return check(settings)
 

@@ -28,7 +28,7 @@ class Merger:
     Args:
         app: the Faust app.
         fresh: makes an empty `Merged`.
-        publish: shows a snapshot, given the blocks that changed; False where it has to be tried again.
+        publish: shows a snapshot, given the blocks that changed; called also if nothing did, as it may owe something.
         clock: wall clock (ms).
     """
 
@@ -36,14 +36,13 @@ class Merger:
         self,
         app: ServiceApp,
         fresh: Callable[[], Merged],
-        publish: Callable[[Snapshot, set[BlockKey]], Awaitable[bool]],
+        publish: Callable[[Snapshot, set[BlockKey]], Awaitable[None]],
         clock: Callable[[], int],
     ) -> None:
         self._app, self._fresh, self._publish, self._clock = app, fresh, publish, clock
         self._merged: Merged | None = None
         self._position = 0
         self._caught_up = False
-        self._shown: tuple[object, ...] = ()
 
     @property
     def active(self) -> bool:
@@ -52,7 +51,7 @@ class Merger:
 
     def rewind(self) -> None:
         """Begins anew: the next chunk is the topic's first."""
-        self._merged, self._position, self._caught_up, self._shown = self._fresh(), 0, False, ()
+        self._merged, self._position, self._caught_up = self._fresh(), 0, False
 
     async def take(self, chunk: Chunk) -> None:
         """Takes a chunk of partials."""
@@ -80,7 +79,7 @@ class Merger:
             merged.block(block, partition, *decode_block(value))
 
     async def show(self) -> None:
-        """Publishes a snapshot if anything changed since the last; called at intervals."""
+        """Publishes a snapshot; called at intervals."""
         merged = self._merged
         if merged is None or not self._owner():
             return
@@ -90,10 +89,7 @@ class Merger:
             if not self._caught_up:
                 return
         snapshot, dirty = merged.snapshot(self._clock())
-        figures = (snapshot.watermark, snapshot.last_event, snapshot.totals)
-        if dirty or figures != self._shown:
-            shown = await self._publish(snapshot, dirty)
-            self._shown = figures if shown else ()
+        await self._publish(snapshot, dirty)
 
     def _end(self) -> int | None:
         """Where the partials end: the last stable offset, or the high watermark of a broker without transactions."""

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from rich.console import Console
 
-from stream_app.bootstrap import Service, configure_logging
+from stream_app.bootstrap import Service
 from stream_app.demo import cdnow, simulate
 from stream_app.demo.broker import EmbeddedBroker
 from stream_app.demo.player import Played, play, progress_wanted
 from stream_app.demo.summary import Matrix, Summary, show
 from stream_app.domain.errors import StreamAppError
 from stream_app.domain.metrics import retention
+from stream_app.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

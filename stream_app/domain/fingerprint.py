@@ -32,3 +32,21 @@ def fingerprint(definitions: Sequence[Definition], calendar: Calendar, dimension
             "currency": currency,
         }
     ).decode()
+
+
+def differences(stored: str, now: str) -> str:
+    """What differs between two fingerprints, in words; what cannot be read differs as a whole.
+
+    >>> differences('{"timezone":"UTC","currency":"USD"}', '{"timezone":"Asia/Tokyo","currency":"USD"}')
+    'timezone was "UTC" and is "Asia/Tokyo"'
+    """
+    try:
+        before, after = orjson.loads(stored), orjson.loads(now)
+        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
+        return f"it was {stored!r} and is {now!r}"
+    return ", ".join(f"{n} was {_text(before.get(n))} and is {_text(after.get(n))}" for n in names)
+
+
+def _text(value: object) -> str:
+    return orjson.dumps(value).decode()

@@ -215,7 +215,7 @@ async def has_transactions(settings: dict[str, object], app_id: str) -> bool:
         return False
     except (KafkaError, TimeoutError) as error:
         raise ConfigurationError(
-            f"broker: transactions cannot be used ({error or type(error).__name__}). Allow this client to write "
+            f"broker: transactions cannot be used ({error!r}). Allow this client to write "
             f"transactional ids that begin with {app_id!r}, and see that the broker's transaction log is available."
         ) from error
     finally:

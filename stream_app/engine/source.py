@@ -15,6 +15,7 @@ from stream_app.codecs.partials import SourceStatus, Status, encode_block, encod
 from stream_app.codecs.rows import Marker, RowEncoder, Source, encode_marker, restore_rows
 from stream_app.domain.counters import Counters, Segments
 from stream_app.domain.errors import StateMismatchError
+from stream_app.domain.fingerprint import differences
 from stream_app.domain.fold import fold
 from stream_app.domain.periods import DAY_MS, HORIZON, Calendar, Grain
 from stream_app.domain.users import UserTable
@@ -177,8 +178,8 @@ class SourcePartition:
     def _check(self, marker: Marker) -> None:
         if marker.fingerprint != self.config.fingerprint:
             raise StateMismatchError(
-                f"partition {self.number}: the stored state was counted under another configuration:\n"
-                f"  stored: {marker.fingerprint}\n  now:    {self.config.fingerprint}\n"
+                f"partition {self.number}: the stored state was counted under another configuration: "
+                f"{differences(marker.fingerprint, self.config.fingerprint)}. "
                 "Restore the earlier settings, or count anew under another app_id."
             )
 

@@ -7,11 +7,13 @@ import logging
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from stream_app.domain.errors import ConfigurationError, ConnectionFailedError
 
 log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,11 @@ class TopicAdmin:
     async def _connect(self) -> AIOKafkaAdminClient:
         admin = AIOKafkaAdminClient(**self._settings)
         try:
-            await asyncio.wait_for(admin.start(), 15)
+            await asyncio.wait_for(admin.start(), CONNECT_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
             await admin.close()
             raise ConnectionFailedError(
-                f"broker: {self._settings['bootstrap_servers']} does not answer ({error or type(error).__name__}). "
+                f"broker: {self._settings['bootstrap_servers']} does not answer{_reason(error)}. "
                 "Start it, or correct the broker setting (--broker HOST:PORT)."
             ) from error
         return admin
@@ -148,6 +150,14 @@ class TopicAdmin:
                     f"topic {topic}: its cleanup.policy is {policy!r} and must be 'compact', or state would be deleted "
                     "with age. Alter the topic's configuration."
                 )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f" within {CONNECT_SECONDS:.0f} s"
+    if isinstance(error, KafkaConnectionError):
+        return ""  # its text is the address once more
+    return f" ({error})"
 
 
 async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:

@@ -76,6 +76,13 @@ class ChunkConsumer(driver.Consumer):
         if tp.topic not in self.app.chunk_topics:
             await super()._add_gap(tp, offset_from, offset_to)
 
+    @property
+    def connected(self) -> bool:
+        """Whether the group's coordinator answers, which is asked at every heartbeat."""
+        consumer = getattr(self._thread, "_consumer", None)
+        coordinator = getattr(consumer, "_coordinator", None)
+        return coordinator is not None and coordinator.coordinator_id is not None
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Faust seeks here before it lets records flow: chunk topics go where the app says instead."""
         offsets = dict(await super().seek_to_committed())

@@ -28,8 +28,6 @@ from stream_app.stores.blocks import BUCKET, encode_bucket
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
-    from numpy.typing import NDArray
     from redis.asyncio.client import Pipeline
 
     from stream_app.domain.counters import BlockKey
@@ -187,11 +185,10 @@ def write(
     for page, series_buckets in parts.items():
         fields: dict[Any, Any] = {}
         for series, buckets in series_buckets.items():
-            blocks: dict[int, list[tuple[int, NDArray[np.int64]]]] = {bucket: [] for bucket in buckets}
-            for period, block in snapshot.block(*page, series).items():
-                if bucket_of(period) in blocks:
-                    blocks[bucket_of(period)].append((period, block))
-            for bucket, pairs in blocks.items():
+            blocks = snapshot.block(*page, series)
+            for bucket in buckets:
+                periods = range(bucket * BUCKET, (bucket + 1) * BUCKET)
+                pairs = [(period, blocks[period]) for period in periods if period in blocks]
                 fields[field_of(series, bucket)] = encode_bucket(pairs)
         if fields:
             pipe.hset(keys.page(page), mapping=fields)

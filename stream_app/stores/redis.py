@@ -7,7 +7,9 @@ answer got lost) writes everything anew; so what could not be written while Redi
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -133,7 +135,11 @@ class RedisStore:
                 else:
                     return last
                 pipe.multi()  # type: ignore[no-untyped-call]
-                layout.write(pipe, self._keys, meta, snapshot, parts=parts, former=former)
+                if former is None:
+                    layout.write(pipe, self._keys, meta, snapshot, parts=parts, former=None)
+                else:  # a second's work where there are many segments
+                    write = partial(layout.write, parts=parts, former=former)
+                    await asyncio.to_thread(write, pipe, self._keys, meta, snapshot)
                 self._shelf.write(pipe)
                 try:
                     await pipe.execute()
@@ -180,6 +186,6 @@ class RedisStore:
             return await ask()
         except (RedisError, OSError) as error:
             raise StoreUnavailable(
-                f"redis: {self.where!r} does not answer ({error or type(error).__name__}); counting goes on: start the "
+                f"redis: {self.where!r} does not answer ({str(error) or type(error).__name__}); counting goes on: start the "
                 "server, or correct the URL"
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ class WebServer:
             ) from error
         self._runner = runner
         self.port = runner.addresses[0][1]
-        log.info("The page is at %s.", self.url)
+        log.debug("Listening at %s.", self.url)
 
     async def stop(self) -> None:
         """Stop listening and close the connections. May be called twice."""
@@ -99,7 +100,9 @@ class WebServer:
 
 
 def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    number = getattr(error, "errno", None)
+    # asyncio puts the address into the text once more; what a name resolver says has no such number.
+    return (os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)).lower()
 
 
 async def _no_sniffing(_: web.Request, response: web.StreamResponse) -> None:

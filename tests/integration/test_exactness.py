@@ -3,125 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import random
 import signal
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pytest
 import servers
-from support.workers import Worker, produce, read_all, visit
+from support.cluster import PARTITIONS, Cluster, assert_matrix, closing_visit, log_records
+from support.workers import produce, read_all, visit
 
 from stream_app.demo import cdnow
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-PARTITIONS = 4
-EXPECTED = json.loads((Path(__file__).parents[1] / "data" / "cdnow_monthly.json").read_text())["cohorts"]
 SEED = 20_261_122
-
-
-class Cluster:
-    """Workers of one application over one broker and one Redis."""
-
-    def __init__(self, bootstrap: str, redis_url: str, folder: Path) -> None:
-        self.app = servers.unique("exact")
-        self.bootstrap, self.folder = bootstrap, folder
-        self.settings = {
-            "broker": bootstrap,
-            "redis": redis_url,
-            "app_id": self.app,
-            "visits_topic": f"{self.app}-visits",
-            "purchases_topic": f"{self.app}-purchases",
-            "alerts_topic": f"{self.app}-alerts",
-            "dead_letters_topic": f"{self.app}-dead-letters",
-            "dimensions": cdnow.DIMENSION,
-            "partitions": PARTITIONS,
-        }
-        self.workers: list[Worker] = []
-
-    @property
-    def purchases(self) -> str:
-        return self.settings["purchases_topic"]
-
-    @property
-    def visits(self) -> str:
-        return self.settings["visits_topic"]
-
-    def start(self, count: int = 1) -> list[Worker]:
-        new = [Worker(self.folder, **self.settings).start() for _ in range(count)]
-        self.workers += new
-        return new
-
-    def get(self, path: str) -> Any:
-        """From the first worker that answers."""
-        for worker in self.workers:
-            if worker.running and (found := worker.get(path)):
-                return found
-        return {}
-
-    @property
-    def totals(self) -> dict[str, int]:
-        return (self.get("/api/v1/status").get("figures") or {}).get("totals", {})
-
-    async def through(self, records: int, timeout: float = 90.0) -> None:
-        """Waits until that many records were read, and the watermark has passed the log's end."""
-        await servers.eventually(lambda: self.totals.get("read") == records, timeout, f"{records} records to be read")
-        await servers.eventually(
-            lambda: (self.get("/api/v1/retention?definition=repurchase&grain=month").get("as_of") or "") > "1998-07-01",
-            timeout,
-            "the log's last month to close",
-        )
-
-    def months(self, kind: str = "classic") -> list[list[int]]:
-        """The purchase log's matrix: its 18 months, as far as they go for each cohort."""
-        answer = self.get(f"/api/v1/retention?definition=repurchase&grain=month&kind={kind}")
-        cohorts = answer["segments"][0]["cohorts"]
-        return [c["retained"][: len(e["classic_counts"])] for c, e in zip(cohorts, EXPECTED, strict=True)]
-
-    def shares(self) -> list[list[int]]:
-        return sorted(worker.partitions for worker in self.workers if worker.running)
-
-    async def shared_out(self) -> None:
-        """Waits until the running workers own all partitions between them, each its fair share."""
-        count = sum(worker.running for worker in self.workers)
-
-        def fair() -> bool:
-            shares = self.shares()
-            sizes = [len(share) for share in shares]
-            owned = sorted(itertools.chain(*shares))
-            return owned == list(range(PARTITIONS)) and max(sizes) - min(sizes) <= 1 and len(shares) == count
-
-        await servers.eventually(fair, 60, "partitions to be shared out fairly")
-
-
-@pytest.fixture
-async def cluster(
-    kafka_broker: servers.KafkaBroker, redis_url: str, tmp_path: Path, topic: Callable[..., Awaitable[str]]
-) -> AsyncIterator[Cluster]:
-    made = Cluster(kafka_broker.bootstrap, redis_url, tmp_path)
-    await topic(made.purchases, PARTITIONS)
-    await topic(made.visits, PARTITIONS)
-    yield made
-    for worker in made.workers:
-        worker.kill()
-
-
-def log_records() -> list[tuple[bytes, bytes]]:
-    return list(cdnow.events())
-
-
-def closing_visit() -> tuple[bytes, bytes]:
-    """A visit after the log's end: the watermark passes it, so the last month closes."""
-    return b"late-riser", visit("late-riser", "1998-07-02T00:00:00Z", 0)
-
-
-def assert_matrix(cluster: Cluster) -> None:
-    assert cluster.months() == [e["classic_counts"] for e in EXPECTED]
-    assert cluster.months("rolling") == [e["on_or_after_counts"] for e in EXPECTED]
 
 
 async def test_two_workers_give_the_purchase_logs_matrix_cell_by_cell(cluster: Cluster) -> None:

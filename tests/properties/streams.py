@@ -68,30 +68,41 @@ def event_id(number: int, form: int) -> str:
 
 
 @st.composite
-def moments(draw: st.DrawFn, timezone: str, base: date) -> int:
-    reach = draw(st.sampled_from((2, 2, 40, 150, 420, 1000)))
-    day = base + timedelta(days=draw(st.integers(0, reach)))
+def clusters(draw: st.DrawFn) -> list[int]:
+    """Days after the base that times gather around: within a ring, within the horizon of days, past every horizon."""
+    reach = draw(st.sampled_from((2, 40, 200, 420, 2200)))
+    count = draw(st.integers(1, 4))
+    return draw(st.lists(st.integers(0, reach), min_size=count, max_size=count))
+
+
+@st.composite
+def moments(draw: st.DrawFn, timezone: str, base: date, around: list[int]) -> int:
+    day = base + timedelta(days=draw(st.sampled_from(around)) + draw(st.integers(0, 3)))
     midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone))
     return round(midnight.timestamp()) * 1000 + draw(st.sampled_from(MOMENTS))
 
 
 @st.composite
-def streams(draw: st.DrawFn, most: int = 30) -> Stream:
+def streams(draw: st.DrawFn, most: int = 40) -> Stream:
     timezone = draw(st.sampled_from(sorted(ZONES)))
     base = date.fromisoformat(draw(st.sampled_from(ZONES[timezone])))
     # Few distinct times: equal ones are common.
-    times = draw(st.lists(moments(timezone, base), min_size=1, max_size=12))
+    near = moments(timezone, base, draw(clusters()))
+    moments_drawn = draw(st.integers(1, 12))
+    times = draw(st.lists(near, min_size=moments_drawn, max_size=moments_drawn))
+    count = draw(st.integers(0, most))  # Hypothesis by itself prefers lists too short to go wrong
     drawn = draw(
         st.lists(
             st.tuples(
-                st.sampled_from(("u1", "u2", "u3", "u4")),
+                st.sampled_from(("u1", "u2", "u3")),
                 st.sampled_from(times),
                 st.sampled_from(("visit", "visit", "purchase", "purchase", "refund")),
                 st.integers(0, 7),
                 st.sampled_from(VALUES),
                 st.sampled_from(VALUES[:4]),
             ),
-            max_size=most,
+            min_size=count,
+            max_size=count,
         )
     )
     events = [
@@ -102,7 +113,7 @@ def streams(draw: st.DrawFn, most: int = 30) -> Stream:
         for number, (user, time, kind, form, plan, country) in enumerate(drawn)
     ]  # fmt: skip
     latest = max(times)
-    watermark = draw(st.one_of(st.sampled_from(times), moments(timezone, base), st.just(latest + 40 * 24 * HOUR)))
+    watermark = draw(st.one_of(st.sampled_from(times), near, st.just(latest + 40 * 24 * HOUR)))
     week_start = draw(st.sampled_from(("monday", "sunday", "thursday")))
     return Stream(
         sorted(events, key=lambda e: e["time"]),

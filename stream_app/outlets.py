@@ -1,0 +1,97 @@
+"""Where figures and alerts go: Redis, Prometheus, the topics. What fails here stops no counting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stream_app.agents import judge, notify
+from stream_app.domain.alerts import Change, frontier
+from stream_app.stores.base import StoreUnavailable
+from stream_app.web.health import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stream_app.domain.alerts import Rule
+    from stream_app.domain.counters import BlockKey
+    from stream_app.domain.metrics import Snapshot
+    from stream_app.engine.app import ServiceApp
+    from stream_app.exporters.prometheus import Metrics
+    from stream_app.stores.redis import RedisStore
+    from stream_app.web.health import HealthBoard
+
+
+class Outlets:
+    """Shows snapshots and alerts, and has the judge called when periods close.
+
+    Args:
+        app: the Faust app.
+        store: the serving store.
+        metrics: the worker's metrics.
+        health: told whether the store answers.
+        rules: the alert rules.
+
+    Attributes:
+        snapshot: the latest.
+    """
+
+    def __init__(
+        self, app: ServiceApp, store: RedisStore, metrics: Metrics, health: HealthBoard, rules: Sequence[Rule]
+    ) -> None:
+        self._app, self._store, self._metrics, self._health, self._rules = app, store, metrics, health, rules
+        self.snapshot: Snapshot | None = None
+        # None: nothing announced yet. Without rules the frontier is empty, and the judge is still told once.
+        self._announced: tuple[int | None, ...] | None = None
+        self._announced_at: int | None = None
+
+    def begin(self) -> None:
+        """At a new assignment: periods are announced again, in case the judge missed some."""
+        self._announced = None
+
+    async def publish(self, snapshot: Snapshot, dirty: set[BlockKey]) -> None:
+        """Shows a snapshot. A store that does not answer gets everything when it is back."""
+        self.snapshot = snapshot
+        self._metrics.show(snapshot)
+        closed = frontier(self._rules, snapshot)
+        if closed != self._announced and snapshot.watermark is not None:
+            await judge.announce(self._app, snapshot)
+            self._announced, self._announced_at = closed, snapshot.watermark
+        try:
+            await self._store.publish(snapshot, dirty)
+        except StoreUnavailable as error:
+            self._metrics.snapshot_writes.labels("unavailable").inc()
+            self._health.set("redis", State.DEGRADED, str(error))
+        else:
+            self._metrics.snapshot_writes.labels("written").inc()
+            self._health.set("redis", State.OK)
+
+    def withdraw(self) -> None:
+        """Another worker merges now: what this one showed is no longer its own to show."""
+        self.snapshot = None
+        self._metrics.show(None)
+        self._metrics.alerts_firing.clear()
+        self._health.remove("redis")
+
+    async def write(self, change: Change) -> None:
+        """Writes a change to the alerts topic; returns when it is there."""
+        topic = self._app.topic(self._app.names.alerts, key_serializer="raw", value_serializer="raw")
+        key, value = judge.line(change)
+        await (await topic.send(key=key, value=value, headers={notify.APP_HEADER: self._app.conf.id.encode()}))
+
+    async def show_alerts(self, now: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> None:
+        """Shows the alerts that are firing or pending, and the latest changes."""
+        firing = [alert["rule"] for alert in now if alert["state"] == "firing"]
+        for rule in self._rules:
+            self._metrics.alerts_firing.labels(rule.name).set(firing.count(rule.name))
+        try:
+            await self._store.publish_alerts(now, changes)
+        except StoreUnavailable as error:
+            self._health.set("redis", State.DEGRADED, str(error))  # they go out with the next snapshot
+
+    def settled(self, judged: judge.Judge, notified: notify.Notify) -> bool:
+        """Whether everything closed has been judged, and everything judged has been told."""
+        if self.snapshot is None or frontier(self._rules, self.snapshot) != self._announced:
+            return False
+        reached = judged.watermark
+        done = self._announced_at is None or (reached is not None and reached >= self._announced_at)
+        return done and all(notified.told(Change.from_json(change)) for change in judged.history)
