@@ -100,8 +100,9 @@ class Service:
             await self.app.start()
             undo.pop_all()
         watch = Watch(
-            self.sources, self.merger, self.notify, self.outlets, self.health, self.metrics, _clock, self.fail
-        )
+            self.sources, self.merger, self.notify, self.outlets, self.health, self.metrics, _clock, self.fail,
+            connected=lambda: self.app.consumer.connected,
+        )  # fmt: skip
         self._watching = asyncio.create_task(watch.run())
 
     def _compose(self, *, shared: bool) -> None:
@@ -169,8 +170,8 @@ class Service:
 
     async def _offsets(self, number: int) -> tuple[dict[str, int], dict[str, int]]:
         consumer = AIOKafkaConsumer(**self._kafka)
-        await consumer.start()
         try:
+            await consumer.start()
             tps = [TopicPartition(topic, number) for topic in self.names.sources]
             beginnings, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -35,18 +35,15 @@ DEFINITIONS = (ENGAGEMENT, REPURCHASE)
 
 @dataclass
 class _Bad:
-    """Records that could not be counted, and the first of them."""
+    """Records that could not be counted, and the first of them in words."""
 
     count: int = 0
-    first: str = ""
+    told: list[str] = field(default_factory=list)
 
-    def add(self, name: str, block: Block, letters: Sequence[DeadLetter]) -> None:
-        for letter in letters:
-            told = f"{name}, line {block.line(letter.position)}: {letter.reason.value}: {letter.message}"
-            self.first = self.first or told
-            if self.count < _TOLD:
-                log.warning("%s", told)
-            self.count += 1
+    def add(self, block: Block, letters: Sequence[DeadLetter]) -> None:
+        for letter in letters[: max(_TOLD - len(self.told), 0)]:
+            self.told.append(f"line {block.line(letter.position)}: {letter.reason.value}: {letter.message}")
+        self.count += len(letters)
 
 
 def read_events(
@@ -75,7 +72,7 @@ def read_events(
     with _open(path) as file:
         for block in read_blocks(file, name=path):
             batch, letters = decoder.decode(None, block.values, _NO_CLOCK)
-            bad.add(path, block, letters)
+            bad.add(block, letters)
             read += len(block.values)
             if until is not None:
                 batch = batch.where(batch.times < until)
@@ -85,10 +82,12 @@ def read_events(
                 counters.apply(table.advance(batch))
                 table.take_dirty()
                 counted += len(batch)
+    if read and bad.count == read:
+        raise ConfigurationError(f"{path}: none of its {read} records is an event; the first: {bad.told[0]}")
+    for told in bad.told:
+        log.warning("%s, %s", path, told)
     if bad.count:
         log.warning("%s: %d of %d records could not be counted (above: the first).", path, bad.count, read)
-    if read and bad.count == read:
-        raise ConfigurationError(f"{path}: none of its {read} records is an event; the first: {bad.first}")
     totals = {"read": read, "counted": counted, "dead_lettered": bad.count, "users": len(table)}
     return _snapshot(calendar, dimensions, counters, last, until, totals)
 

@@ -33,6 +33,7 @@ class Watch:
         health, metrics: told what is seen.
         clock: the wall clock (ms).
         fail: ends the worker.
+        connected: whether the broker answers.
     """
 
     def __init__(
@@ -45,9 +46,12 @@ class Watch:
         metrics: Metrics,
         clock: Callable[[], int],
         fail: Callable[[BaseException], None],
+        *,
+        connected: Callable[[], bool],
     ) -> None:
         self._sources, self._merger, self._notify, self._outlets = sources, merger, notify, outlets
         self._health, self._metrics, self._clock, self._fail = health, metrics, clock, fail
+        self._connected = connected
         self._merging = False
         self._lags: set[tuple[str, str]] = set()
 
@@ -68,6 +72,10 @@ class Watch:
             self._health.set("partitions", State.STARTING, f"waits for {waiting}; this passes by itself")
         else:
             self._health.set("partitions", State.OK)
+        if self._connected():
+            self._health.set("broker", State.OK)
+        else:
+            self._health.set("broker", State.DEGRADED, "it does not answer; counting goes on when it is back")
         self._metrics.partitions_owned.set(len(owned))
         self._report_merging()
         self._report_owed()

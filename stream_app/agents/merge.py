@@ -65,18 +65,8 @@ class Merger:
             return
         for key, value in zip(chunk.keys, chunk.values, strict=True):
             if key is not None and value is not None:
-                self._apply(merged, key, value)
+                apply(merged, key, value)
         self._position = chunk.stop
-
-    def _apply(self, merged: Merged, key: bytes, value: bytes) -> None:
-        block, partition = decode_key(key)
-        if block is None:
-            status = decode_status(value)
-            progress = [Progress(s.last_event, s.idle) for s in status.sources.values()]
-            lag = sum(s.lag for s in status.sources.values())
-            merged.status(partition, status.epoch, progress, {**status.totals, "lag": lag})
-        else:
-            merged.block(block, partition, *decode_block(value))
 
     async def show(self) -> None:
         """Publishes a snapshot; called at intervals."""
@@ -100,6 +90,18 @@ class Merger:
 
     def _owner(self) -> bool:
         return bool(self._app.assignor.is_active(TP(self._app.names.partials, 0)))
+
+
+def apply(merged: Merged, key: bytes, value: bytes) -> None:
+    """Adds one record of the partials topic to the sum."""
+    block, partition = decode_key(key)
+    if block is None:
+        status = decode_status(value)
+        progress = [Progress(source.last_event, source.idle) for source in status.sources.values()]
+        lag = sum(source.lag for source in status.sources.values())
+        merged.status(partition, status.epoch, progress, {**status.totals, "lag": lag})
+    else:
+        merged.block(block, partition, *decode_block(value))
 
 
 def register(app: ServiceApp, merger: Merger, fail: Callable[[BaseException], None], interval: float) -> None:

@@ -111,10 +111,12 @@ class Segments:
 
     def _admit(self, dimension: str, value: str) -> str:
         if (dimension, value) not in self._series_ids:
-            if self._values[dimension] >= self._max_values and value not in (NONE, OTHER):
-                self.capped[dimension] += 1
-                return self._admit(dimension, OTHER)
-            self._values[dimension] += 1
+            # The two that are always there take no room, or what fits would depend on when they came.
+            if value not in (NONE, OTHER):
+                if self._values[dimension] >= self._max_values:
+                    self.capped[dimension] += 1
+                    return self._admit(dimension, OTHER)
+                self._values[dimension] += 1
             self._series_ids[(dimension, value)] = len(self.series)
             self.series.append((dimension, value))
         return value

@@ -36,7 +36,7 @@ def hash_keys(keys: Sequence[bytes]) -> NDArray[np.uint64]:
         state = np.full(count, seed, np.uint64)
         for lane in range(width):
             mixed = _mix((state ^ lanes[:, lane]) * multiplier + seed)
-            state = mixed if lane < int(used.min(initial=0)) else np.where(lane < used, mixed, state)
+            state = mixed if lane < int(used.min(initial=width)) else np.where(lane < used, mixed, state)
         hashes[:, part] = _mix((state ^ lengths.astype(np.uint64)) * multiplier)
     return hashes
 

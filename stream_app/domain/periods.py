@@ -142,4 +142,5 @@ class Calendar:
     def last_closed(self, grain: Grain, watermark: int) -> int:
         """The latest period whose end the watermark (ms) has reached; every earlier one is closed too."""
         current = self.period(grain, self.day(watermark))
-        return current - 1
+        # Clocks set back just after midnight go through the end of a day again, which has been reached before.
+        return current if self.end(grain, current) <= watermark else current - 1

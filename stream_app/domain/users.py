@@ -7,7 +7,7 @@ counters follow from it: whatever `advance` yields adds up to what `fold` yields
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -71,8 +71,9 @@ class UserTable:
         self.rows: Rows = empty_rows(512, len(self.definitions))
         self.long_ids: dict[int, str] = {}
         self._dirty = np.zeros(512, np.bool_)
-        # A row holds no user_id, only its hash in the index: the ids are kept until their rows are written.
-        self._names: dict[int, bytes] = {}
+        # A row holds no user_id, only its hash in the index: the ids of dirty rows are kept until these are written.
+        self._names: list[bytes] = []
+        self._name_at = np.full(512, -1, np.int32)  # by row, its place in `_names`
         self._combo_source: object = None
         self._combo_map = np.zeros(0, np.int64)
         # The first events found in the batch at hand: rows, times, combinations, event ids.
@@ -84,14 +85,13 @@ class UserTable:
     @property
     def nbytes(self) -> int:
         """Bytes held for the users, all told."""
-        return self.rows.nbytes + self.index.nbytes + self._dirty.nbytes
+        return self.rows.nbytes + self.index.nbytes + self._dirty.nbytes + self._name_at.nbytes
 
     def advance(self, batch: EventBatch) -> list[Transition]:
         """Joins a batch into the rows. Returns the cells that users entered and left; their order does not matter."""
         if not len(batch):
             return []
         rows = self._rows_of(batch.users)
-        self._names.update(zip(rows.tolist(), batch.users, strict=True))
         days = self.calendar.days(batch.times)
         moved = self._first_events(batch, rows)
         touched = [self._touch(d, definition, batch, rows, days) for d, definition in enumerate(self.definitions)]
@@ -108,14 +108,17 @@ class UserTable:
         if slow.size:
             transitions += fold(self.rows[slow], self.definitions, self.calendar, sign=1)
             self._dirty[slow] = True
+        self._keep_names(rows, batch.users)
         return transitions
 
     def take_dirty(self) -> tuple[list[bytes], Ints]:
         """The users changed since the last call and their rows, in the order of rows; each is then clean."""
         dirty = np.flatnonzero(self._dirty[: len(self.index)])
+        names = [self._names[place] for place in self._name_at[dirty].tolist()]
+        self._names = []
+        self._name_at[dirty] = -1
         self._dirty[dirty] = False
-        names, self._names = self._names, {}
-        return [names[row] for row in dirty.tolist()], dirty
+        return names, dirty
 
     def restore(self, users: Sequence[bytes], rows: Rows) -> Ints:
         """Sets the rows of users as they were stored, `combo` already one of this table's. Returns their places."""
@@ -123,6 +126,12 @@ class UserTable:
         self._reserve()
         self.rows[places] = rows
         return places
+
+    def _keep_names(self, rows: Ints, users: Sequence[bytes]) -> None:
+        """Keeps the user ids of the rows that became dirty; those of all events would cost more."""
+        new = np.flatnonzero(self._dirty[rows] & (self._name_at[rows] < 0))
+        self._name_at[rows[new]] = np.arange(len(self._names), len(self._names) + new.size)
+        self._names += [users[i] for i in new.tolist()]
 
     def _rows_of(self, users: Sequence[bytes]) -> Ints:
         rows = self.index.upsert(hash_keys(users))
@@ -134,9 +143,9 @@ class UserTable:
             size = len(self.rows)
             while size < len(self.index):
                 size += size // 2 + 1
-            more = size - len(self.rows)
-            self.rows = np.concatenate([self.rows, empty_rows(more, len(self.definitions))])
-            self._dirty = np.concatenate([self._dirty, np.zeros(more, np.bool_)])
+            self.rows = _grown(self.rows, size, empty_rows(1, len(self.definitions)))
+            self._dirty = _grown(self._dirty, size, False)
+            self._name_at = _grown(self._name_at, size, -1)
 
     # -- the first event, which decides a user's segments
 
@@ -353,3 +362,11 @@ def _matching(definition: Definition, kinds: NDArray[np.int8]) -> NDArray[np.int
     if definition.returns == "purchase":
         return np.flatnonzero(kinds == Kind.PURCHASE)
     return np.flatnonzero(kinds != Kind.REFUND)
+
+
+def _grown(column: NDArray[Any], size: int, fill: Any) -> NDArray[Any]:
+    """A longer copy of a column, the new part filled."""
+    grown = np.empty(size, column.dtype)
+    grown[: column.size] = column
+    grown[column.size :] = fill
+    return grown

@@ -11,7 +11,7 @@ from stream_app.codecs.rows import MARKER_KEY, Marker, decode_marker
 from stream_app.engine.chunks import ChunkedRecords
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 
 @dataclass
@@ -23,7 +23,7 @@ class ChangelogPart:
     marker: Marker | None = None
 
 
-async def read_changelog(settings: dict[str, object], topic: str, partition: int) -> AsyncIterator[ChangelogPart]:
+async def read_changelog(settings: dict[str, object], topic: str, partition: int) -> AsyncGenerator[ChangelogPart]:
     """Reads one partition of a changelog from its beginning to its end at the time of the call.
 
     The previous owner must be fenced: then no transaction is open, and the end does not move.
@@ -37,8 +37,8 @@ async def read_changelog(settings: dict[str, object], topic: str, partition: int
         **settings,
     )
     tp = TopicPartition(topic, partition)
-    await consumer.start()
-    try:
+    try:  # a start that is cancelled leaves connections behind, too
+        await consumer.start()
         consumer._fetcher._records = ChunkedRecords({topic})
         consumer.assign([tp])
         end = (await consumer.end_offsets([tp]))[tp]

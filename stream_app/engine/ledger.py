@@ -111,10 +111,9 @@ class TransactionalLedger:
         try:
             async with asyncio.timeout(WRITE_TIMEOUT):
                 await producer.begin_transaction()
-                sent = await self._send(producer, commit)
+                # aiokafka commits a transaction even if the broker refused one of its batches: see them all written first.
+                await asyncio.gather(*await self._send(producer, commit))
                 await producer.commit_transaction()
-                # A commit that succeeded had all its batches delivered; an error here would be a bug of the client.
-                await asyncio.gather(*sent)
         except ProducerFenced as error:
             raise Fenced(self._id) from error
 
@@ -169,7 +168,8 @@ class SoloLedger:
         if producer is None:
             raise RuntimeError("the ledger was not started")
         topics, partition = self._topics, self._partition
-        sent = await send_batches(producer, topics.changelog, partition, *commit.rows)
+        await asyncio.gather(*await send_batches(producer, topics.changelog, partition, *commit.rows))
+        sent: list[asyncio.Future[object]] = []
         for key, value in commit.dead_letters:
             letter = producer.send(topics.dead_letters, key=key, value=value, partition=self._dead_letter_partition)
             sent.append(await letter)

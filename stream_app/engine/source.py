@@ -50,6 +50,7 @@ class SourceConfig:
         partials_interval: seconds between publications of counters.
         clock: wall clock (ms).
         decoder: makes an event decoder.
+        monotonic: seconds that never go back, for intervals.
     """
 
     definitions: tuple[Definition, ...]
@@ -63,6 +64,7 @@ class SourceConfig:
     partials_interval: float
     clock: Callable[[], int]
     decoder: Callable[[], EventDecoder]
+    monotonic: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class SourcePartition:
         self._decoder = self.config.decoder()
         self._letters: list[tuple[bytes | None, bytes]] = []
         self._changed = True
-        self._published_at = 0.0
+        self._published_at = float("-inf")
         self._status: Status | None = None
         self._lock = asyncio.Lock()
         self._horizon = HORIZON[Grain.DAY] * DAY_MS
@@ -150,12 +152,22 @@ class SourcePartition:
             StateMismatchError: the changelog was written under another configuration, or for other topics.
         """
         marker: Marker | None = None
+        unreadable: ValueError | None = None
         async for part in parts:
             if part.marker is not None:
                 marker = part.marker
                 self._check(marker)
-            restore_rows(self.table, part.users, part.rows)
+            try:
+                restore_rows(self.table, part.users, part.rows)
+            except ValueError as error:
+                # Rows of another configuration may have another form; the marker that says so comes after them.
+                unreadable = unreadable or error
             await asyncio.sleep(0)  # heartbeats and the web go on
+        if unreadable is not None:
+            raise StateMismatchError(
+                f"partition {self.number}: the stored state cannot be read ({unreadable}). Run the program that wrote "
+                "it, or count anew under another app_id."
+            ) from unreadable
         self.epoch = 1 if marker is None else marker.epoch + 1
         self.watermark = None if marker is None else marker.watermark
         self.totals |= {} if marker is None else marker.totals
@@ -274,7 +286,7 @@ class SourcePartition:
         async with self._lock:
             if not self.ready:
                 return
-            now = time.monotonic()
+            now = self.config.monotonic()
             due = publish or now - self._published_at >= self.config.partials_interval
             self._advance_watermark(self.config.clock())
             status = self._make_status()
@@ -305,9 +317,7 @@ class SourcePartition:
             for key, block in self.counters.take_dirty():
                 partials.append(encode_block(key, block, self.number, self.epoch))
             partials.append(encode_status(status, self.number))
-        else:
-            # The counters that changed go out with a later commit; until then the state must stay "changed".
-            self._changed = bool(places.size)
+        # Without a status the counters that changed go out later: the status then differs from the one published last.
         letters, self._letters = self._letters, []
         marker = Marker(
             fingerprint=self.config.fingerprint,

@@ -8,6 +8,7 @@ assigned --> fenced off --> recovered in the background, partitions paused --> s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from stream_app.engine.ledger import Fenced
 from stream_app.engine.source import SourcePartition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from stream_app.engine.changelog import ChangelogPart
     from stream_app.engine.chunks import Chunk
@@ -49,7 +50,7 @@ class Sources:
         config: SourceConfig,
         *,
         ledger: Callable[[int], Ledger],
-        changelog: Callable[[int], AsyncIterator[ChangelogPart]],
+        changelog: Callable[[int], AsyncGenerator[ChangelogPart]],
         offsets: Callable[[int], Awaitable[tuple[dict[str, int], dict[str, int]]]],
         observer: Observer,
         commit_interval: float,
@@ -200,9 +201,12 @@ class Sources:
         ledger = self._make_ledger(number)
         source = SourcePartition(number, self.config, ledger, self._observer, self._end_offset)
         self._owned[number] = source
+        if not self._shared:  # nothing fences our own earlier writes off: they end first
+            await asyncio.gather(*self._closing, return_exceptions=True)
         await ledger.start()  # fences the previous owner: from here on the changelog stands still
         beginnings, ends = await self._offsets(number)
-        await source.recover(self._changelog(number), beginnings, ends)
+        async with contextlib.aclosing(self._changelog(number)) as parts:  # else an error leaves its consumer behind
+            await source.recover(parts, beginnings, ends)
         took = time.monotonic() - started
         self._observer.recovered(number, len(source.table), took)
         log.info("Partition %d is recovered: %d users in %.1f s.", number, len(source.table), took)

@@ -172,7 +172,9 @@ class SlackNotifier:
         except aiohttp.InvalidURL:
             raise Misconfigured(f"{target}: slack_url is not an address; correct it") from None
         except _NEVER_SENT as error:
-            raise Unavailable(f"{target}: cannot connect to Slack ({type(error).__name__})") from None
+            raise Unavailable(
+                f"{target}: cannot connect to Slack ({type(error).__name__}); see that slack_url is reachable"
+            ) from None
         except _TRANSPORT as error:
             kind = OutcomeUnknown if posting else Unavailable
             raise kind(f"{target}: the connection to Slack failed ({type(error).__name__})") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -46,11 +47,13 @@ async def connect(url: str | None) -> tuple[Redis, str, EmbeddedRedis | None]:
             f"redis: {where!r} is not a Redis URL ({error}); use one such as 'redis://127.0.0.1:6379/0'"
         ) from error
     try:
-        await client.exists("stream-app")
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await client.exists("stream-app")
     except (RedisError, OSError) as error:
         await client.aclose()
+        reason = str(error) or f"within {_ANSWER_SECONDS:.0f} s"
         raise ConnectionFailedError(
-            f"redis: {where!r} does not answer ({error}); start the server or correct the URL"
+            f"redis: {where!r} does not answer ({reason}); start the server or correct the URL"
         ) from error
     return client, where, None
 

@@ -186,6 +186,6 @@ class RedisStore:
             return await ask()
         except (RedisError, OSError) as error:
             raise StoreUnavailable(
-                f"redis: {self.where!r} does not answer ({str(error) or type(error).__name__}); counting goes on: start the "
-                "server, or correct the URL"
+                f"redis: {self.where!r} does not answer ({str(error) or type(error).__name__}); counting goes on: "
+                "start the server, or correct the URL"
             ) from error

@@ -93,7 +93,8 @@ def _counted(worker: Worker) -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
     except OSError:
-        assert worker.running, f"the worker ended:\n{worker.log[-4000:]}"
+        if not worker.running:  # an AssertionError would mean "not yet" to who waits
+            raise RuntimeError(f"the worker ended:\n{worker.log[-4000:]}") from None
         return 0
     return sum(int(float(value)) for value in re.findall(r"^stream_app_records_counted_total\S* (\S+)", text, re.M))
 
@@ -144,7 +145,8 @@ def _script(name: str, log: Log, cores: Cores, folder: Path) -> dict[str, Any]:
 
     def written() -> bool:
         time.sleep(0.1)
-        assert process.poll() in (None, 0), output.read_text(errors="replace")[-4000:]
+        if process.poll():
+            raise RuntimeError(f"{name} ended:\n{output.read_text(errors='replace')[-4000:]}")
         return result.exists()
 
     try:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import faust
+
+from tests.benchmarks.machine import peak_memory
 
 bootstrap, topic_name, expected, result = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
 PARTITIONS = 4
@@ -65,7 +66,7 @@ def report(seconds: float, cpu: float) -> None:
     cells = [[*map(int, key.split()), value] for key, value in matrix.items()]
     found = {
         "events": counted, "seconds": seconds, "cpu": cpu,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak": peak_memory(),
         "matrix": [[cohort - epoch, index, value] for cohort, index, value in cells],
     }  # fmt: skip
     part = result.with_suffix(".part")
@@ -74,5 +75,5 @@ def report(seconds: float, cpu: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = ["worker", "--loglevel=warning"]
+    sys.argv[1:] = ["worker", "--loglevel=warn"]
     app.main()

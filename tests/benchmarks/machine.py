@@ -55,6 +55,12 @@ def marked(name: str) -> Iterator[None]:
         del os.environ[_MARK]
 
 
+def peak_memory(pid: str = "self") -> int:
+    """Peak resident memory (bytes) of a process. `ru_maxrss` would begin with that of the process which started it."""
+    status = Path("/proc", pid, "status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 @dataclass(frozen=True)
 class Usage:
     """CPU seconds so far, and peak resident memory (bytes), of all processes of a contender."""
@@ -72,8 +78,7 @@ def usage(name: str) -> Usage:
             if folder.name.isdigit() and mark in (folder / "environ").read_bytes().split(b"\0"):
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
                 cpu += (int(fields[11]) + int(fields[12])) / _TICK
-                status = (folder / "status").read_text()
-                peak += int(status.partition("VmHWM:")[2].split()[0]) * 1024
+                peak += peak_memory(folder.name)
         except (OSError, IndexError):
             continue  # it ended while it was looked at, or is another user's
     return Usage(cpu, peak)

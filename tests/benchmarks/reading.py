@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer
+
+from tests.benchmarks.machine import peak_memory
 
 
 async def main(bootstrap: str, topic: str, expected: int, result: Path) -> None:
@@ -22,9 +23,8 @@ async def main(bootstrap: str, topic: str, expected: int, result: Path) -> None:
         while read < expected:
             read += sum(map(len, (await consumer.getmany(timeout_ms=1000)).values()))
         seconds, cpu = time.monotonic() - started, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     part = result.with_suffix(".part")
-    part.write_text(json.dumps({"events": read, "seconds": seconds, "cpu": cpu, "peak": peak}))
+    part.write_text(json.dumps({"events": read, "seconds": seconds, "cpu": cpu, "peak": peak_memory()}))
     part.rename(result)
 
 

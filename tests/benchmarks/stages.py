@@ -45,9 +45,9 @@ CHUNKS_A_COMMIT, COMMITS_A_PUBLICATION = 3, 2
 class Partition:
     """What the engine keeps of one source partition, without its broker."""
 
-    def __init__(self) -> None:
+    def __init__(self, calendar: Calendar) -> None:
         self.segments = Segments(DIMENSIONS)
-        self.table = UserTable((ENGAGEMENT, REPURCHASE), Calendar(), self.segments)
+        self.table = UserTable((ENGAGEMENT, REPURCHASE), calendar, self.segments)
         self.counters = Counters(self.segments)
         self.encoder = RowEncoder(self.table)
         self.decoder = EventDecoder(dimensions=DIMENSIONS, currency="USD", future_tolerance_ms=300_000)
@@ -113,7 +113,9 @@ def read(partition: int, data: bytes) -> Chunk:
 
 def run(work: workload.Workload, batch_bytes: int) -> tuple[int, Clock, int]:
     """Events taken, the clock, and rows written."""
-    parts = [Partition() for _ in range(workload.PARTITIONS)]
+    calendar = Calendar()
+    calendar.day(0)  # the first call looks the time zone's changes up
+    parts = [Partition(calendar) for _ in range(workload.PARTITIONS)]
     clock, loop, producer = Clock(), asyncio.new_event_loop(), NoProducer()
     events = rows = 0
     now = time.time_ns() // 1_000_000

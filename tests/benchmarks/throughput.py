@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import shutil
 import statistics
 import sys
@@ -143,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, default in zip(("events", "users", "rounds", "sample"), defaults, strict=True):
         if getattr(options, name) is None:
             setattr(options, name, default)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a new topic's leaders are not known at once: it retries
     folder = Path(tempfile.mkdtemp(prefix="stream-app-benchmark-"))
     try:
         runs = measure(options, folder)

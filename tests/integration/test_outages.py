@@ -88,14 +88,22 @@ async def test_a_broker_that_crashes_and_comes_back_changes_no_figure(
     await produce(cluster.bootstrap, cluster.purchases, first)
     await servers.eventually(lambda: cluster.totals.get("read", 0) > 1_000, 30, "reading to be under way")
     kafka_broker.kill()
-    kafka_broker.start()
-    ending = asyncio.create_task(supervise(cluster))
+    supervisor = asyncio.create_task(supervise(cluster))
+    await servers.eventually(lambda: all(complains_of_the_broker(w) for w in cluster.workers), 20, "health to say so")
+    await asyncio.to_thread(kafka_broker.start)
     await produce(cluster.bootstrap, cluster.purchases, second)
     await produce(cluster.bootstrap, cluster.visits, [closing_visit()])
     await cluster.through(len(records) + 1)
     await cluster.shared_out()
-    ending.cancel()
     assert_matrix(cluster)
+    supervisor.cancel()
+    for worker in cluster.workers:
+        await servers.eventually(lambda worker=worker: worker.get("/readyz")["degraded"] == [], 20, "good health")
+        assert worker.log.count(" aiokafka") < 5, "a client without a broker has a hundred errors a second to tell"
+
+
+def complains_of_the_broker(worker: Worker) -> bool:
+    return not worker.running or any(line.startswith("broker: ") for line in worker.get("/readyz")["degraded"])
 
 
 async def supervise(cluster: Cluster) -> None:

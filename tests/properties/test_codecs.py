@@ -1,0 +1,118 @@
+"""What is written is read back: rows, markers, blocks, statuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from properties.streams import Stream, arrivals, streams
+from support.counting import Part
+
+from stream_app.codecs.partials import (
+    SourceStatus,
+    Status,
+    decode_block,
+    decode_key,
+    decode_status,
+    encode_block,
+    encode_status,
+)
+from stream_app.codecs.rows import MARKER_KEY, Marker, Source, decode_marker, encode_marker, restore_rows
+from stream_app.domain.counters import BlockKey, Segments
+from stream_app.domain.rows import unpack_id
+from stream_app.domain.users import UserTable
+
+texts = st.text(max_size=12)
+counts = st.integers(0, 2**53)
+instants = st.none() | st.integers(-(2**53), 2**53)
+
+
+@given(st.data(), streams())
+def test_rows_survive(data: Any, stream: Stream) -> None:
+    """Restored into a table that numbers users and segments differently, in two parts, some users twice."""
+    part = Part(stream.calendar)
+    for batch in data.draw(arrivals(stream.events)):
+        part.take(batch)
+        part.commit()
+    users = data.draw(st.permutations(list(part.log)))
+    segments = Segments(part.dimensions)
+    table = UserTable(part.definitions, part.calendar, segments)
+    cut = data.draw(st.integers(0, len(users)))
+    twice = users[:1] + users
+    for some in (twice[:cut], twice[cut:]):
+        restore_rows(table, some, [part.log[user] for user in some])
+    assert len(table) == len(part.log)
+    again = Part(stream.calendar)
+    again.table, again.segments = table, segments
+    again.encoder = type(part.encoder)(table)
+    places = np.array([table.index.find(hash_of([user]))[0] for user in part.log], np.int64)
+    assert again.encoder.encode(places) == encoded_with(part, segments)
+    ids = {e["event_id"] for e in stream.events}
+    for place in places.tolist():
+        row = table.rows[place]
+        assert unpack_id(int(row["id_form"]), bytes(row["id"]), place, table.long_ids) in ids
+
+
+def hash_of(users: list[bytes]) -> Any:
+    from stream_app.domain.index import hash_keys
+
+    return hash_keys(users)
+
+
+def encoded_with(part: Part, segments: Segments) -> list[bytes]:
+    """The rows of the part's log, the number of each combination as other segments have it."""
+    width = part.table.rows.dtype.itemsize
+    found = []
+    for user, value in part.log.items():
+        row = np.frombuffer(value[1 : width + 1], part.table.rows.dtype).copy()
+        place = int(part.table.index.find(hash_of([user]))[0])
+        values = part.segments.combos[int(part.table.rows["combo"][place])]
+        row["combo"] = segments.combos.index(values)
+        found.append(value[:1] + row.tobytes() + value[width + 1 :])
+    return found
+
+
+markers = st.builds(
+    Marker,
+    fingerprint=texts,
+    epoch=st.integers(0, 2**31),
+    watermark=instants,
+    sources=st.dictionaries(texts, st.builds(Source, offset=counts, last_event=instants), max_size=3),
+    totals=st.dictionaries(texts, counts, max_size=6),
+)
+statuses = st.builds(
+    Status,
+    epoch=st.integers(0, 2**31),
+    fingerprint=texts,
+    sources=st.dictionaries(
+        texts, st.builds(SourceStatus, last_event=instants, idle=st.booleans(), lag=counts), max_size=3
+    ),
+    totals=st.dictionaries(texts, counts, max_size=6),
+)
+keys = st.builds(
+    BlockKey, definition=texts, measure=texts, series=st.just(()) | st.tuples(texts, texts), period=st.integers(-9**6, 9**6)
+)  # fmt: skip
+
+
+@given(markers)
+def test_markers_survive(marker: Marker) -> None:
+    assert decode_marker(encode_marker(marker)) == marker
+    assert b"\0" in MARKER_KEY  # no user_id can be it
+
+
+@given(statuses, st.integers(0, 10_000))
+def test_statuses_survive(status: Status, partition: int) -> None:
+    key, value = encode_status(status, partition)
+    assert decode_key(key) == (None, partition)
+    assert decode_status(value) == status
+
+
+@given(keys, st.lists(st.sampled_from((0, 0, 1, -1, 2**31 - 1)), max_size=384), st.integers(0, 99), st.integers(0, 2**31))
+def test_blocks_survive(key: BlockKey, cells: list[int], partition: int, epoch: int) -> None:
+    name, value = encode_block(key, np.array(cells, np.int64), partition, epoch)
+    assert decode_key(name) == (key, partition)
+    read_epoch, read = decode_block(value)
+    assert read_epoch == epoch
+    assert np.trim_zeros(read, "b").tolist() == np.trim_zeros(np.array(cells, np.int64), "b").tolist()
