@@ -74,15 +74,11 @@ class RowEncoder:
         """The values of these rows, in order."""
         table = self._table
         self._tails += [orjson.dumps(combo) for combo in table.segments.combos[len(self._tails) :]]
-        rows = table.rows[places]
-        width = rows.dtype.itemsize
-        # All rows are serialised at once; a value is then two slices put together.
-        packed, tails = rows.tobytes(), self._tails
-        combos = rows["combo"].tolist()
-        values = [
-            _VERSION + packed[start : start + width] + tails[combo]
-            for start, combo in zip(range(0, len(packed), width), combos, strict=True)
-        ]
+        # `take` and a view without fields copy whole rows; plain indexing would copy field by field.
+        rows = table.rows.take(places)
+        packed, combos = rows.view(f"V{rows.itemsize}").tolist(), rows["combo"].tolist()
+        tails = self._tails
+        values = [_VERSION + row + tails[combo] for row, combo in zip(packed, combos, strict=True)]
         for i in np.flatnonzero(rows["id_form"] == LONG).tolist():
             values[i] += b"\n" + table.long_ids[int(places[i])].encode("utf-8", "surrogatepass")
         return values

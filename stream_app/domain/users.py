@@ -17,7 +17,7 @@ from stream_app.domain.events import Kind
 from stream_app.domain.fold import fold
 from stream_app.domain.index import HashIndex, hash_keys
 from stream_app.domain.periods import HORIZON, Grain
-from stream_app.domain.rows import LATER, NEVER, RING_DAYS, empty_rows, pack_id, unpack_id
+from stream_app.domain.rows import LATER, NEVER, RING_DAYS, empty_rows, pack_ids, unpack_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,7 @@ class UserTable:
         slow = np.unique(np.concatenate([moved, *(self._out_of_order(d, t) for d, t in enumerate(touched))]))
         transitions: list[Transition] = []
         if slow.size:
-            transitions += fold(self.rows[slow], self.definitions, self.calendar, sign=-1)
+            transitions += fold(self.rows.take(slow), self.definitions, self.calendar, sign=-1)
         self._set_first_events()
         for d, (definition, touch) in enumerate(zip(self.definitions, touched, strict=True)):
             if touch.users.size:
@@ -106,7 +106,7 @@ class UserTable:
                 self._join(d, touch)
                 transitions += self._moves(d, definition, touch, in_order)
         if slow.size:
-            transitions += fold(self.rows[slow], self.definitions, self.calendar, sign=1)
+            transitions += fold(self.rows.take(slow), self.definitions, self.calendar, sign=1)
             self._dirty[slow] = True
         self._keep_names(rows, batch.users)
         return transitions
@@ -124,7 +124,8 @@ class UserTable:
         """Sets the rows of users as they were stored, `combo` already one of this table's. Returns their places."""
         places = self.index.upsert(hash_keys(users))
         self._reserve()
-        self.rows[places] = rows
+        whole = f"V{rows.itemsize}"  # a view without fields is copied at once, rows field by field
+        self.rows.view(whole)[places] = rows.view(whole)
         return places
 
     def _keep_names(self, rows: Ints, users: Sequence[bytes]) -> None:
@@ -190,16 +191,11 @@ class UserTable:
         self._pending = None
         self.rows["first"][targets] = times
         self.rows["combo"][targets] = combos
-        forms, values = np.empty(len(event_ids), np.uint8), []
-        for i, (row, event_id) in enumerate(zip(targets.tolist(), event_ids, strict=True)):
-            forms[i], value, whole = pack_id(event_id)
-            values.append(value)
-            if whole is not None:
-                self.long_ids[row] = whole
-            elif self.long_ids:
+        self.rows["id_form"][targets], self.rows["id"][targets], whole = pack_ids(event_ids)
+        if self.long_ids:
+            for row in targets.tolist():
                 self.long_ids.pop(row, None)
-        self.rows["id_form"][targets] = forms
-        self.rows["id"][targets] = values
+        self.long_ids |= {int(targets[place]): event_id for place, event_id in whole.items()}
         self._dirty[targets] = True
 
     def _event_id(self, row: int) -> str:

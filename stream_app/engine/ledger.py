@@ -111,7 +111,7 @@ class TransactionalLedger:
         try:
             async with asyncio.timeout(WRITE_TIMEOUT):
                 await producer.begin_transaction()
-                # aiokafka commits a transaction even if the broker refused one of its batches: see them all written first.
+                # aiokafka commits even if the broker refused one of the batches: see them all written first.
                 await asyncio.gather(*await self._send(producer, commit))
                 await producer.commit_transaction()
         except ProducerFenced as error:

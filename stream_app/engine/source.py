@@ -152,14 +152,14 @@ class SourcePartition:
             StateMismatchError: the changelog was written under another configuration, or for other topics.
         """
         marker: Marker | None = None
-        unreadable: ValueError | None = None
+        unreadable: Exception | None = None
         async for part in parts:
             if part.marker is not None:
                 marker = part.marker
                 self._check(marker)
             try:
                 restore_rows(self.table, part.users, part.rows)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 # Rows of another configuration may have another form; the marker that says so comes after them.
                 unreadable = unreadable or error
             await asyncio.sleep(0)  # heartbeats and the web go on

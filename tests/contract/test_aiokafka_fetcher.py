@@ -25,8 +25,8 @@ ATTRIBUTES, LAST_DELTA, CRC, FIRST_CHECKED = 21, 23, 17, 21
 
 
 def batch(
-    base: int, count: int, *, codec: int = 0, producer: int = -1, transactional: bool = False, control: int | None = None,
-    gaps: tuple[int, ...] = (),
+    base: int, count: int, *, codec: int = 0, producer: int = -1, transactional: bool = False,
+    control: int | None = None, gaps: tuple[int, ...] = (),
 ) -> bytes:  # fmt: skip
     """An encoded record batch at offset `base`; `gaps` are offsets that compaction removed."""
     builder = DefaultRecordBatchBuilder(2, codec, int(transactional), producer, 0 if producer >= 0 else -1, 0, 1 << 20)
@@ -53,7 +53,9 @@ def crc32c(data: bytes) -> int:
     return calc_crc32c_py(data)
 
 
-def records(data: bytes, offset: int, *, isolation: int = READ_COMMITTED, aborted=(), crcs: bool = True) -> PartitionRecords:
+def records(
+    data: bytes, offset: int, *, isolation: int = READ_COMMITTED, aborted=(), crcs: bool = True
+) -> PartitionRecords:
     return PartitionRecords(TP, MemoryRecords(data), list(aborted), offset, None, None, crcs, isolation)
 
 
@@ -64,30 +66,31 @@ def compressions() -> list[int]:
     return [0, *(number for number, there in known.items() if there())]
 
 
+P7, P8 = ({"producer": number, "transactional": True} for number in (7, 8))
 CASES = {
     "plain": (batch(10, 8) + batch(18, 3), 10, ()),
     "fetched in the middle of a batch": (batch(10, 8) + batch(18, 3), 13, ()),
     "fetched at the last record": (batch(10, 8), 17, ()),
-    "control batches": (batch(0, 3, producer=7, transactional=True) + batch(3, 0, producer=7, transactional=True, control=COMMIT), 0, ()),
+    "control batches": (batch(0, 3, **P7) + batch(3, 0, **P7, control=COMMIT), 0, ()),
     "an aborted transaction": (
-        batch(0, 3, producer=7, transactional=True)
-        + batch(3, 0, producer=7, transactional=True, control=ABORT)
-        + batch(4, 2, producer=7, transactional=True)
-        + batch(6, 0, producer=7, transactional=True, control=COMMIT),
+        batch(0, 3, **P7)
+        + batch(3, 0, **P7, control=ABORT)
+        + batch(4, 2, **P7)
+        + batch(6, 0, **P7, control=COMMIT),
         0,
         [(7, 0)],
     ),
     "two producers, one aborts": (
-        batch(0, 3, producer=7, transactional=True)
-        + batch(3, 3, producer=8, transactional=True)
-        + batch(6, 0, producer=8, transactional=True, control=COMMIT)
-        + batch(7, 2, producer=7, transactional=True)
-        + batch(9, 0, producer=7, transactional=True, control=ABORT)
+        batch(0, 3, **P7)
+        + batch(3, 3, **P8)
+        + batch(6, 0, **P8, control=COMMIT)
+        + batch(7, 2, **P7)
+        + batch(9, 0, **P7, control=ABORT)
         + batch(10, 2),
         0,
         [(7, 0)],
     ),
-    "an abort marker of an empty transaction": (batch(0, 0, producer=7, transactional=True, control=ABORT) + batch(1, 2), 0, ()),
+    "an abort marker of an empty transaction": (batch(0, 0, **P7, control=ABORT) + batch(1, 2), 0, ()),
     "an idempotent producer": (batch(0, 4, producer=7), 0, ()),
     "compacted records": (batch(0, 9, gaps=(0, 3, 8)) + batch(9, 2, gaps=(1,)), 0, ()),
     "a compacted tail before the fetch offset": (batch(0, 9, gaps=(6, 7, 8)), 7, ()),
@@ -179,7 +182,9 @@ def test_what_is_put_into_the_fetchers_records_is_unpacked_in_pieces():
     chunked = ChunkedRecords({"visits"})
     result, state = fetched(batch(0, 3) + batch(3, 4), 0)
     chunked[TP] = result
-    assert [p.offsets for p in chunked[TP].getall()] == [[0, 1, 2], [3, 4, 5, 6]], "FetchResult.getall() ignores _records_iterator"
+    assert [p.offsets for p in chunked[TP].getall()] == [[0, 1, 2], [3, 4, 5, 6]], (
+        "FetchResult.getall() ignores _records_iterator"
+    )
     assert state.position == 7, "FetchResult.getall() must move the position to next_fetch_offset"
     assert not result.has_more()
 

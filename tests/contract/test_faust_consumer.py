@@ -1,4 +1,4 @@
-"""Faust's consumer, schema and scheduler: the hooks that `engine.transport`, `engine.app` and `engine.chunks` override."""
+"""Faust's consumer, schema and scheduler: what `engine.transport`, `engine.app` and `engine.chunks` override."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def test_the_hooks_have_the_signatures_that_are_overridden():
         assert parameters(getattr(driver.Consumer, name)) == names, f"Faust's Consumer.{name} takes other arguments"
         assert parameters(getattr(ChunkConsumer, name)) == names, f"ChunkConsumer.{name} no longer fits Faust's"
     for name in ("_add_gap", "seek_to_committed", "on_partitions_revoked", "on_partitions_assigned"):
-        assert inspect.iscoroutinefunction(getattr(driver.Consumer, name)), f"Consumer.{name} is not a coroutine any more"
+        assert inspect.iscoroutinefunction(getattr(driver.Consumer, name)), (
+            f"Consumer.{name} is not a coroutine any more"
+        )
     assert not inspect.iscoroutinefunction(driver.Consumer._new_offset)
     for name in ("seek_wait", "assignment", "highwater", "pause_partitions", "resume_partitions"):
         assert callable(getattr(driver.Consumer, name)), f"Consumer.{name} is gone: engine.sources uses it"

@@ -1,4 +1,4 @@
-"""Dashboard and alert rules in a real Prometheus that scrapes the exporter."""
+"""Dashboard and alert rules in a real Prometheus that scrapes the exporter, and the really running service."""
 
 import json
 import subprocess
@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import servers
 import yaml
 from prometheus_client import generate_latest
+from support.demo import running_demo
 from support.figures import product
 from support.queries import Checked, check_queries, check_rules
 
+from stream_app.demo import cdnow
 from stream_app.exporters.prometheus import Metrics
 
 DEPLOY = servers.ROOT / "deploy"
@@ -96,6 +99,51 @@ def test_a_worker_that_saw_nothing_has_silent_panels_and_no_wrong_ones(prometheu
     assert checked.problems == []
     assert "panel 'Retention by segment'" in checked.silent
     assert "panel 'Dead letters by reason'" in checked.silent
+
+
+@pytest.fixture(scope="module")
+def live(prometheus_server) -> Iterator[servers.PrometheusServer]:
+    """A Prometheus that has scraped the service, with the demo's data in it, often enough for rates."""
+    with running_demo() as address:
+        target = urlsplit(address).netloc
+        job = {"job_name": "stream-app", "static_configs": [{"targets": [target]}]}
+        server = prometheus_server(
+            {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [job]}
+        )
+        servers.eventually_sync(lambda: server.query("rate(process_cpu_seconds_total[1m])"), timeout=30)
+        yield server
+
+
+def test_every_dashboard_query_answers_from_the_running_service(live: servers.PrometheusServer) -> None:
+    checked = check_queries(live.url, DASHBOARD)
+    assert checked.problems == []
+    # The demo's events are all good: only what is told of bad ones has nothing to show.
+    assert set(checked.silent) == {"panel 'What became of them'", "panel 'Dead letters by reason'"}
+
+
+def test_the_dashboard_shows_what_the_demo_played(live: servers.PrometheusServer) -> None:
+    def value(query: str) -> float:
+        (sample,) = live.query(query)
+        return float(sample["value"][1])
+
+    counted = value("sum(stream_app_records_counted_total)")
+    assert value('sum(stream_app_records_counted_total{topic=~".*purchases"})') == cdnow.ROWS
+    assert value("sum(stream_app_records_read_total)") == counted
+    assert value("stream_app_users") == 41_734
+    assert value("sum(stream_app_lag_records)") == 0
+    assert value("stream_app_partitions_owned") == 4
+    assert value('stream_app_alerts_firing{rule="pro-day-7"}') == 1
+    assert value("sum(stream_app_notifications_total)") == 1
+    chosen = 'definition="engagement",grain="day",index="7"'
+    assert value(f'stream_app_retention_ratio{{{chosen},segment="plan=pro"}}') < 0.15
+    assert value(f'stream_app_retention_ratio{{{chosen},segment="plan=team"}}') > 0.45
+
+
+def test_every_alert_rule_runs_on_the_running_service_and_finds_nothing_wrong(live: servers.PrometheusServer) -> None:
+    rules = yaml.safe_load(RULES.read_text("utf-8"))
+    assert check_rules(live.url, rules) == Checked()
+    firing = [rule["alert"] for group in rules["groups"] for rule in group["rules"] if live.query(rule["expr"])]
+    assert set(firing) <= {"StreamAppWatermarkStandsStill"}  # which must do so for long before anybody is told
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class Stream:
 
 
 def event_id(number: int, form: int) -> str:
-    """Unique ids of every form: short, exactly 16 bytes, UUIDs (one ends with a NUL byte), and long ones alike at first."""
+    """Unique ids of every form: short, of 16 bytes, UUIDs (one ends with a NUL byte), long ones alike at first."""
     # Reversed digits: the order of ids is not the order of events.
     digits = f"{number:04d}"[::-1]
     return (

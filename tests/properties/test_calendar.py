@@ -18,7 +18,7 @@ edges = st.sampled_from(
     [datetime(2006, 10, 29, 2, tzinfo=UTC), datetime(2011, 12, 30, tzinfo=UTC), datetime(2018, 11, 4, tzinfo=UTC)]
 )
 instants = st.one_of(
-    st.datetimes(datetime(1971, 1, 1), datetime(2099, 1, 1)).map(lambda t: round(t.timestamp() * 1000)),
+    st.integers(31_536_000_000, 4_070_908_800_000),  # 1971 to 2099
     st.builds(lambda t, ms: round(t.timestamp() * 1000) + ms, edges, st.integers(-7_200_000 * 2, 7_200_000 * 4)),
 )
 
@@ -34,7 +34,9 @@ def test_days(zone: str, times: list[int]) -> None:
 
 
 @given(zones, instants, st.sampled_from(Grain), st.sampled_from(WEEKDAYS))
-def test_a_period_starts_at_the_first_instant_of_its_first_date(zone: str, time: int, grain: Grain, week_start: str) -> None:
+def test_a_period_starts_at_the_first_instant_of_its_first_date(
+    zone: str, time: int, grain: Grain, week_start: str
+) -> None:
     days = calendar(zone, week_start)
     period = days.period(grain, days.day(time))
     first = date.fromisoformat(days.start_date(grain, period))

@@ -21,7 +21,7 @@ from stream_app.codecs.partials import (
 )
 from stream_app.codecs.rows import MARKER_KEY, Marker, Source, decode_marker, encode_marker, restore_rows
 from stream_app.domain.counters import BlockKey, Segments
-from stream_app.domain.rows import unpack_id
+from stream_app.domain.rows import pack_id, pack_ids, unpack_id
 from stream_app.domain.users import UserTable
 
 texts = st.text(max_size=12)
@@ -92,8 +92,32 @@ statuses = st.builds(
     totals=st.dictionaries(texts, counts, max_size=6),
 )
 keys = st.builds(
-    BlockKey, definition=texts, measure=texts, series=st.just(()) | st.tuples(texts, texts), period=st.integers(-9**6, 9**6)
-)  # fmt: skip
+    BlockKey,
+    definition=texts,
+    measure=texts,
+    series=st.just(()) | st.tuples(texts, texts),
+    period=st.integers(-(9**6), 9**6),
+)
+
+
+likely_ids = st.one_of(
+    st.uuids().map(str),
+    st.text(min_size=1, max_size=40),
+    st.text("0123456789abcdefABCDEF-é\ud800", min_size=36, max_size=36),
+    st.uuids().map(lambda made: str(made)[:-2] + "00"),
+    st.uuids().map(lambda made: str(made).upper()),
+)
+
+
+@given(st.lists(likely_ids, max_size=12))
+def test_event_ids_survive_packed_together(ids: list[str]) -> None:
+    forms, packed, whole = pack_ids(ids)
+    assert [unpack_id(f, bytes(p), i, whole) for i, (f, p) in enumerate(zip(forms, packed, strict=True))] == ids
+    one_by_one = [pack_id(event_id) for event_id in ids]
+    assert [(int(f), bytes(p)) for f, p in zip(forms, packed, strict=True)] == [
+        (form, raw.rstrip(b"\0")) for form, raw, _ in one_by_one
+    ]
+    assert whole == {i: rest for i, (_, _, rest) in enumerate(one_by_one) if rest is not None}
 
 
 @given(markers)
@@ -109,7 +133,9 @@ def test_statuses_survive(status: Status, partition: int) -> None:
     assert decode_status(value) == status
 
 
-@given(keys, st.lists(st.sampled_from((0, 0, 1, -1, 2**31 - 1)), max_size=384), st.integers(0, 99), st.integers(0, 2**31))
+@given(
+    keys, st.lists(st.sampled_from((0, 0, 1, -1, 2**31 - 1)), max_size=384), st.integers(0, 99), st.integers(0, 2**31)
+)
 def test_blocks_survive(key: BlockKey, cells: list[int], partition: int, epoch: int) -> None:
     name, value = encode_block(key, np.array(cells, np.int64), partition, epoch)
     assert decode_key(name) == (key, partition)

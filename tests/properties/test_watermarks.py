@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from stream_app.domain.watermarks import Progress, watermark
 
 steps = st.lists(
-    st.tuples(
-        st.lists(st.tuples(st.none() | st.integers(-50, 1000), st.booleans()), max_size=4), st.integers(0, 200)
-    ),
+    st.tuples(st.lists(st.tuples(st.none() | st.integers(-50, 1000), st.booleans()), max_size=4), st.integers(0, 200)),
     max_size=12,
 )
 

@@ -1,7 +1,7 @@
 """A broker in memory that honours Kafka's rules as far as the engine relies on them.
 
-Transactions (one open per transactional id), producer epochs and fencing, `read_committed` up to the last stable offset,
-compaction that keeps offsets. Every operation is atomic; what lies between two operations is the scheduler's.
+Transactions (one open per transactional id), producer epochs and fencing, `read_committed` up to the last stable
+offset, compaction that keeps offsets. Every operation is atomic; what lies between two operations is the scheduler's.
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
-
 from oracle import Oracle
+
 from simulation.loop import VirtualLoop
-from simulation.world import CALENDAR, DEFINITIONS, NOW_MS, PARTITIONS, Protocol, World, partition_of
+from simulation.world import DEFINITIONS, NOW_MS, Protocol, World, partition_of
 from stream_app.domain.metrics import retention
 
 if TYPE_CHECKING:

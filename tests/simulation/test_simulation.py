@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from simulation.schedules import wrong
 from simulation.world import Protocol
 

@@ -1,7 +1,7 @@
 """A service in a simulated world: real `Sources`, simulated broker, group, workers, clock and faults.
 
-Between any two steps a worker may be killed (its tasks never go on), frozen past its session and continued (a zombie), a
-chunk delayed, repeated, lost or delivered after a rebalance, the changelog compacted. Everything follows from the seed.
+Between any two steps a worker may be killed (its tasks never go on), frozen past its session and continued (a zombie),
+a chunk delayed, repeated, lost or delivered after a rebalance, the changelog compacted. Everything follows from the seed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from faust.types import TP as FaustTP
+from faust.types import TP as FaustTP  # noqa: N811 - Kafka names it in capitals
 
 from simulation.kafka import SimKafka
 from stream_app.agents.merge import apply

@@ -29,7 +29,9 @@ DIMENSIONS = ("plan", "country")
 MAX_ROOM = 1 << 30
 
 
-def batch_of(events: Sequence[Event], dimensions: Sequence[str] = DIMENSIONS, combos: list[Any] | None = None) -> EventBatch:
+def batch_of(
+    events: Sequence[Event], dimensions: Sequence[str] = DIMENSIONS, combos: list[Any] | None = None
+) -> EventBatch:
     """The columns of some events; `combos` is the decoder's list where several batches share one."""
     combos = [] if combos is None else combos
     segments = []
@@ -125,9 +127,7 @@ class Part:
         return int(last.max()) - RING_DAYS + window + 1 if last.size and last.max() != NEVER else 0
 
 
-def nonzero(
-    blocks: Iterable[tuple[BlockKey, Any]], *, active_from: int | None = None
-) -> dict[BlockKey, list[int]]:
+def nonzero(blocks: Iterable[tuple[BlockKey, Any]], *, active_from: int | None = None) -> dict[BlockKey, list[int]]:
     """Blocks by key without trailing zeros, those that are all zero left out; `day.active` from a day on."""
     found = {}
     for key, block in blocks:

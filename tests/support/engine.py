@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from faust.types import TP
 
 from stream_app.codecs.events import EventDecoder
 from stream_app.codecs.rows import MARKER_KEY, Marker, decode_marker
@@ -21,6 +20,8 @@ from stream_app.engine.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+
+    from faust.types import TP
 
 DAY = 86_400_000
 START = 1_704_067_200_000  # 2024-01-01T00:00:00Z

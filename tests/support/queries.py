@@ -131,7 +131,10 @@ class Prometheus:
 
     def exported(self) -> set[str]:
         """Names of metrics: of families that targets describe, sampled or not, and of all series."""
-        return {*self.api("metadata"), *self.api("label/__name__/values")}
+        families = self.api("metadata")
+        # OpenMetrics describes a counter by its name without the end that its samples have.
+        counters = {f"{name}_total" for name, found in families.items() if found[0]["type"] == "counter"}
+        return {*families, *counters, *self.api("label/__name__/values")}
 
     def run(self, query: str) -> list[dict[str, Any]]:
         """The samples of an instant query."""

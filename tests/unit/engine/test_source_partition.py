@@ -257,7 +257,8 @@ async def test_recovery_restores_users_counters_totals_and_positions():
 
 async def test_a_crash_at_any_commit_changes_no_figure():
     values = [
-        visit(f"u{i % 7}", START + (i * 37 % 50) * DAY, f"{'long' * (i % 2 * 9)}-{i}", plan="ab"[i % 2]) for i in range(60)
+        visit(f"u{i % 7}", START + (i * 37 % 50) * DAY, f"{'long' * (i % 2 * 9)}-{i}", plan="ab"[i % 2])
+        for i in range(60)
     ]
     broker = Broker()
     whole = await recovered(Broker())
@@ -280,7 +281,8 @@ async def test_a_crash_at_any_commit_changes_no_figure():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"dimensions": ("plan", "country")}, {"dimensions": ()}, {"dimensions": ("tier",)}, {"fingerprint": "{}"}]
+    "changes",
+    [{"dimensions": ("plan", "country")}, {"dimensions": ()}, {"dimensions": ("tier",)}, {"fingerprint": "{}"}],
 )
 async def test_state_of_another_configuration_is_refused_by_name(changes):
     broker = Broker()
@@ -307,7 +309,7 @@ async def test_a_source_topic_that_was_made_anew_is_refused():
     await source.take(chunk([visit("a", START)] * 5, 0))
     await source.commit()
     again = await recovered(broker)
-    with pytest.raises(StateMismatchError, match="topic visits, partition 0: .* offset 5, but the topic ends at 2"):
+    with pytest.raises(StateMismatchError, match=r"topic visits, partition 0: .* offset 5, but the topic ends at 2"):
         await again.recover(broker.read(0), {"visits": 0, "purchases": 0}, {"visits": 2, "purchases": 0})
 
 

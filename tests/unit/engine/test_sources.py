@@ -15,7 +15,7 @@ from stream_app.engine.ledger import Fenced
 async def until(condition) -> None:
     """Lets tasks run until something holds."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the tasks under test signal nothing
+        while not condition():
             await asyncio.sleep(0)
 
 

@@ -87,7 +87,9 @@ async def test_the_partition_count_is_that_of_the_sources_there_are(admin):
 
 async def test_sources_with_differing_partition_counts_are_refused(admin):
     fake = admin(visits=4, purchases=3)
-    with pytest.raises(ConfigurationError, match=r"visits \(4 partitions\) and purchases \(3 partitions\).*same number"):
+    with pytest.raises(
+        ConfigurationError, match=r"visits \(4 partitions\) and purchases \(3 partitions\).*same number"
+    ):
         await prepare()
     assert fake.created == {}
     assert fake.closed

@@ -1,0 +1,129 @@
+"""The sum over source partitions: epochs, completeness, snapshots that stand still."""
+
+from __future__ import annotations
+
+import numpy as np
+from support.counting import definitions
+from support.engine import CALENDAR, DAY, START
+
+from stream_app.domain.counters import BlockKey
+from stream_app.domain.merging import Merged
+from stream_app.domain.watermarks import Progress
+
+KEY = BlockKey("engagement", "day.on", (), 19_723)
+NAME = (KEY.definition, KEY.measure, KEY.series)
+NOW = START + 1000 * DAY
+
+
+def merged(partitions: int = 2, **options) -> Merged:
+    return Merged(CALENDAR, definitions(), ("plan",), partitions=partitions, lateness=1000, **options)
+
+
+def cells(*numbers: int) -> np.ndarray:
+    return np.array(numbers, np.int64)
+
+
+def shown(merger: Merged) -> list[int]:
+    snapshot, _ = merger.snapshot(NOW)
+    return snapshot.blocks[NAME][KEY.period].tolist()
+
+
+def busy(time: int | None) -> list[Progress]:
+    return [Progress(time, idle=False)]
+
+
+def test_blocks_of_differing_length_add_up():
+    merger = merged()
+    merger.block(KEY, 0, 1, cells(1, 2))
+    merger.block(KEY, 1, 1, cells(10, 20, 30))
+    assert shown(merger) == [11, 22, 30]
+
+
+def test_a_block_replaces_the_one_before():
+    merger = merged()
+    merger.block(KEY, 0, 1, cells(1, 2))
+    merger.block(KEY, 0, 1, cells(5))
+    assert shown(merger) == [5]
+
+
+def test_a_block_that_became_empty_is_zero_and_shown_as_changed():
+    merger = merged()
+    merger.block(KEY, 0, 1, cells(1))
+    merger.snapshot(NOW)
+    merger.block(KEY, 0, 1, cells())
+    snapshot, dirty = merger.snapshot(NOW)
+    assert dirty == {KEY}
+    assert snapshot.blocks[NAME][KEY.period].tolist() == [0]
+
+
+def test_blocks_of_an_earlier_epoch_are_void():
+    merger = merged()
+    merger.block(KEY, 0, 1, cells(7))
+    merger.block(KEY, 1, 1, cells(1))
+    merger.snapshot(NOW)
+    merger.status(0, 2, [], {})
+    assert shown(merger) == [1]
+    merger.block(KEY, 0, 1, cells(7))  # from a compacted log, say
+    assert shown(merger) == [1]
+    merger.block(KEY, 0, 2, cells(3))
+    merger.status(0, 1, busy(START), {"read": 9})  # a status of the former owner
+    assert shown(merger) == [4]
+    assert merger.snapshot(NOW)[0].totals == {}
+
+
+def test_blocks_that_came_before_their_epoch_s_first_status_stay():
+    merger = merged()
+    merger.block(KEY, 0, 1, cells(7))
+    merger.block(KEY, 0, 2, cells(3))
+    merger.status(0, 2, [], {})
+    assert shown(merger) == [3]
+
+
+def test_a_snapshot_does_not_change_afterwards():
+    merger = merged()
+    merger.block(KEY, 0, 1, cells(1))
+    before, _ = merger.snapshot(NOW)
+    other = KEY._replace(period=KEY.period + 1)
+    merger.block(KEY, 0, 1, cells(2))
+    merger.block(other, 0, 1, cells(5))
+    after, dirty = merger.snapshot(NOW)
+    assert dirty == {KEY, other}
+    assert {p: b.tolist() for p, b in before.blocks[NAME].items()} == {KEY.period: [1]}
+    assert {p: b.tolist() for p, b in after.blocks[NAME].items()} == {KEY.period: [2], other.period: [5]}
+    assert merger.snapshot(NOW)[1] == set()
+
+
+def test_there_is_no_watermark_until_every_partition_told_of_itself():
+    merger = merged()
+    merger.status(0, 1, busy(START), {})
+    snapshot, _ = merger.snapshot(NOW)
+    assert not merger.complete
+    assert (snapshot.watermark, snapshot.last_event) == (None, START)
+    merger.status(1, 1, busy(START + DAY), {})
+    assert merger.snapshot(NOW)[0].watermark == START - 1000
+
+
+def test_a_partition_without_events_does_not_hold_the_watermark_once_idle():
+    merger = merged()
+    merger.status(0, 1, busy(START), {})
+    merger.status(1, 1, busy(None), {})
+    assert merger.snapshot(NOW)[0].watermark is None
+    merger.status(1, 1, [Progress(None, idle=True)], {})
+    assert merger.snapshot(NOW)[0].watermark == START - 1000
+
+
+def test_the_watermark_never_goes_back_over_a_restart():
+    merger = merged(1, previous=START + DAY)
+    assert merger.snapshot(NOW)[0].watermark == START + DAY
+    merger.status(0, 1, busy(START), {})
+    assert merger.snapshot(NOW)[0].watermark == START + DAY
+    merger.status(0, 1, busy(START + 2 * DAY), {})
+    assert merger.snapshot(START + DAY + 5)[0].watermark == START + DAY + 5  # never past the clock
+
+
+def test_totals_add_up():
+    merger = merged()
+    merger.status(0, 1, [], {"read": 3, "late": 1})
+    merger.status(1, 1, [], {"read": 4, "users": 2})
+    merger.status(1, 1, [], {"read": 5, "users": 2})
+    assert merger.snapshot(NOW)[0].totals == {"read": 8, "late": 1, "users": 2}
