@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from stream_app.agents import ingest, judge, merge, notify
 from stream_app.codecs.events import EventDecoder
@@ -89,9 +90,9 @@ class Service:
             )  # fmt: skip
             await self.web.start()
             undo.push_async_callback(self.web.stop)
-            self._partitions = await TopicAdmin(self._kafka, settings.replication).prepare(
-                self.names, settings.partitions
-            )
+            admin = TopicAdmin(self._kafka, settings.replication)
+            self._partitions = await admin.prepare(self.names, settings.partitions)
+            self._letter_limit = await admin.letter_limit(self.names.dead_letters)
             shared = not settings.embedded_broker and await has_transactions(self._kafka, settings.app_id)
             if not shared and not settings.embedded_broker:
                 log.warning("The broker has no transactions: this worker must be the only one of app_id %s.",
@@ -150,6 +151,7 @@ class Service:
             max_values=s.max_values,
             fingerprint=self._fingerprint,
             topics=self.names.sources,
+            letter_limit=self._letter_limit,
             lateness=int(s.allowed_lateness * 1000),
             idle_after=int(s.idle_after * 1000),
             partials_interval=s.partials_interval,
@@ -323,6 +325,12 @@ async def _run(settings: Settings) -> int:
             waiting.result()
     except StreamAppError:
         raise
+    except (KafkaError, TimeoutError) as error:
+        what = str(error) or type(error).__name__
+        log.error(
+            "The worker ends, it cannot write to the broker (%s); a restarted one goes on from the last commit.", what
+        )
+        return 1
     except Exception:
         log.exception("The worker ends; a restarted one goes on from the last commit.")
         return 1

@@ -64,23 +64,33 @@ def encode(
     key: bytes | None,
     value: bytes | None,
     decoded_at: int,
+    limit: int | None = None,
 ) -> bytes:
     """One dead letter as JSON.
 
     `key` and `value` are base64 (or null), `decoded_at` is RFC 3339; the arguments are those of `DeadLetterRecord`.
+    Where the letter would be larger than `limit` bytes, what the topic takes, its key and value are cut to fit and
+    `cut` says how long each was: the whole record is still at its offset in the source topic.
     """
-    return orjson.dumps(
-        {
-            "reason": reason.value,
-            "message": message,
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-            "key": None if key is None else base64.b64encode(key).decode(),
-            "value": None if value is None else base64.b64encode(value).decode(),
-            "decoded_at": rfc3339(decoded_at),
-        }
-    )
+    letter: dict[str, object] = {
+        "reason": reason.value,
+        "message": message,
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "decoded_at": rfc3339(decoded_at),
+    }
+    whole = sum(len(part) for part in (key, value) if part is not None)
+    room = None if limit is None else max(limit - len(orjson.dumps(letter)) - 200, 0) // 4 * 3
+    if room is not None and whole > room:
+        letter["cut"] = {"key": None if key is None else len(key), "value": None if value is None else len(value)}
+        key = None if key is None else key[: room // 2]
+        value = None if value is None else value[: room - len(key or b"")]
+    return orjson.dumps(letter | {"key": _base64(key), "value": _base64(value)})
+
+
+def _base64(raw: bytes | None) -> str | None:
+    return None if raw is None else base64.b64encode(raw).decode()
 
 
 def decode(data: bytes) -> DeadLetterRecord:

@@ -13,7 +13,7 @@ import numpy as np
 
 from stream_app.codecs import times
 from stream_app.codecs.amounts import AmountError, minor_units
-from stream_app.codecs.inspection import LONGEST_USER_ID, Fault, Inspector, Record
+from stream_app.codecs.inspection import LONGEST_ID, LONGEST_USER_ID, Fault, Inspector, Record
 from stream_app.codecs.segments import SegmentDecoder
 from stream_app.domain.events import DeadLetter, EventBatch, Kind, Reason
 
@@ -117,8 +117,9 @@ class EventDecoder:
         users = [record.user_id.encode() for record in records]
         suspects = _bad_users(users)
         event_ids = [record.event_id for record in records]
-        if "" in event_ids:
-            suspects.update(i for i, event_id in enumerate(event_ids) if not event_id)
+        lengths = np.fromiter(map(len, event_ids), np.int64, len(event_ids))
+        if lengths.min() == 0 or lengths.max() > LONGEST_ID:
+            suspects.update(np.flatnonzero((lengths == 0) | (lengths > LONGEST_ID)).tolist())
         instants = times.parse([record.occurred_at for record in records])
         suspects.update(np.flatnonzero(instants == times.BAD).tolist())
         kinds = np.zeros(len(records), np.int8)
@@ -149,7 +150,7 @@ class EventDecoder:
         """Amounts of purchase records in minor units, int64, and the places of those that are not valid."""
         known, digits = self._amounts, self._digits
         minor: list[int] = []
-        wrong = [i for i, record in enumerate(bought) if not record.order_id]
+        wrong = [i for i, record in enumerate(bought) if not 0 < len(record.order_id or "") <= LONGEST_ID]
         for i, record in enumerate(bought):
             raw = bytes(record.amount)
             amount = known.get(raw)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The longest user id, in bytes of UTF-8.
 LONGEST_USER_ID = 256
+#: The longest event id and order id, in characters.
+LONGEST_ID = 512
 _NONE = msgspec.Raw(b"")
 _NEEDED = {
     "visit": "type, event_id, user_id and occurred_at",
@@ -93,6 +95,11 @@ class Inspector:
         event_id = _string(fields, "event_id", kind)
         if not event_id:
             raise Fault(Reason.BAD_EVENT_ID, "event_id: it is empty; send an id that no other event has")
+        if len(event_id) > LONGEST_ID:
+            raise Fault(
+                Reason.BAD_EVENT_ID,
+                f"event_id: {_quoted(event_id)} has {len(event_id)} characters; send at most {LONGEST_ID}",
+            )
         user_id = _string(fields, "user_id", kind)
         _check_user(user_id)
         if keyed:
@@ -140,7 +147,11 @@ class Inspector:
     def _purchase(self, fields: dict[str, msgspec.Raw], record: Record) -> None:
         record.order_id = _string(fields, "order_id", "purchase")
         if not record.order_id:
-            raise Fault(Reason.BAD_ORDER_ID, "order_id: it is empty; send the id of the order, the same for each retry")
+            raise Fault(Reason.BAD_ORDER_ID, "order_id: it is empty; send the order's id, the same for each retry")
+        if len(record.order_id) > LONGEST_ID:
+            size = len(record.order_id)
+            message = f"order_id: {_quoted(record.order_id)} has {size} characters; send at most {LONGEST_ID}"
+            raise Fault(Reason.BAD_ORDER_ID, message)
         raw = _present(fields, "amount", "purchase")
         try:
             minor_units(raw, self._digits)

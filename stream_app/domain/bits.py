@@ -18,6 +18,13 @@ def unpack(words: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return np.unpackbits(flat, axis=1, bitorder="little").view(np.bool_)
 
 
+def where(words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The bits that are set, in order: their rows and their places within the row."""
+    width = words.shape[1] * _WORD
+    flat = np.flatnonzero(unpack(words))  # of a matrix, `nonzero` takes five times as long
+    return flat // width, flat % width
+
+
 def pack(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
     """Shape (n, 64 w) of booleans -> shape (n, w) of words."""
     return np.packbits(bits, axis=1, bitorder="little").view(np.uint64)

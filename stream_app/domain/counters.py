@@ -149,7 +149,7 @@ class Counters:
                     self._add_spans(transition)
 
     def _add_cells(self, cells: Cells) -> None:
-        order = np.argsort(cells.periods, kind="stable")
+        order = _order(cells.periods)
         periods, indexes = cells.periods[order], cells.indexes[order]
         series = self._segments.series_of(cells.combos[order])
         bounds = np.flatnonzero(np.diff(periods)) + 1
@@ -226,3 +226,11 @@ def _room(wanted: int, had: int) -> int:
     while size < wanted:
         size *= 2
     return size
+
+
+def _order(periods: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order that sorts periods. NumPy sorts 16-bit numbers by radix, in a fifth of the time of others."""
+    low = int(periods.min())
+    if int(periods.max()) - low < 1 << 16:
+        return np.argsort((periods - low).astype(np.uint16), kind="stable")
+    return np.argsort(periods, kind="stable")

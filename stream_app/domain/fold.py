@@ -12,7 +12,7 @@ import numpy as np
 from stream_app.domain import bits
 from stream_app.domain.counters import Cells, Spans, Transition, measure
 from stream_app.domain.periods import HORIZON, Grain
-from stream_app.domain.rows import NEVER, RING_DAYS
+from stream_app.domain.rows import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def _of_definition(
     for grain in Grain:
         first = calendar.periods(grain, of["first_day"].astype(np.int64))
         last = calendar.periods(grain, of["last_day"].astype(np.int64))
-        user, index = np.nonzero(bits.unpack(of[grain.value]))
+        user, index = bits.where(of[grain.value])
         reach = np.minimum(last - first, HORIZON[grain] - 1)
         found.append(Cells(name, measure(grain, "size"), combos, first, zeros, sign))
         found.append(Cells(name, measure(grain, "on"), combos[user], first[user] + index, index, sign))
@@ -60,8 +60,9 @@ def _of_definition(
 
 def _spans(of: NDArray[np.void], combos: NDArray[np.int64], definition: Definition, sign: int) -> Spans:
     """The days each user counts as active, as far as the ring knows: each active day and the W - 1 after it."""
-    user, back = np.nonzero(bits.unpack(of["ring"])[:, ::-1])
-    days = of["last_day"].astype(np.int64)[user] - (RING_DAYS - 1 - back)
+    user, age = bits.where(of["ring"])
+    user, age = user[::-1], age[::-1]  # so that days rise within a user
+    days = of["last_day"].astype(np.int64)[user] - age
     same = np.concatenate([[False], user[1:] == user[:-1]])[: user.size]
     previous = np.concatenate([[0], days[:-1]])[: days.size]
     window = definition.inactivity_days

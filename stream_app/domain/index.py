@@ -82,17 +82,18 @@ class HashIndex:
         """The row of each hash, shape (n,), -1 where it is not known."""
         rows = np.full(len(hashes), _EMPTY, np.int64)
         mask = np.uint64(len(self._slots) - 1)
-        pending = np.arange(len(hashes))
+        pending, wanted = np.arange(len(hashes)), hashes
         place = hashes[:, 0] & mask
         while pending.size:
             candidate = self._slots[place]
+            # Of an empty slot this takes the last row, whatever is there. `take` costs half of indexing.
+            stored = self._hashes.take(candidate, axis=0, mode="wrap")
             occupied = candidate >= 0
-            stored = self._hashes[np.where(occupied, candidate, 0)]
-            wanted = hashes[pending]
-            found = occupied & (stored[:, 0] == wanted[:, 0]) & (stored[:, 1] == wanted[:, 1])
+            same = (stored[:, 0] == wanted[:, 0]) & (stored[:, 1] == wanted[:, 1])
+            found = occupied & same
             rows[pending[found]] = candidate[found]
-            going = occupied & ~found
-            pending = pending[going]
+            going = np.flatnonzero(occupied & ~same)
+            pending, wanted = pending[going], wanted[going]
             place = (place[going] + np.uint64(1)) & mask
         return rows
 

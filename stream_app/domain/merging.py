@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Partition:
-    """What one source partition has said: its epoch, its blocks by key, its sources' progress and its totals."""
+    """What one source partition has said: its epoch, its blocks by key, its sources' progress and its totals.
+
+    Blocks wait until the status comes that was written with them: half of what a commit says is never shown.
+    """
 
     epoch: int = 0
+    waiting: dict[BlockKey, tuple[int, NDArray[np.int64]]] = field(default_factory=dict)
     blocks: dict[BlockKey, tuple[int, NDArray[np.int64]]] = field(default_factory=dict)
     progress: list[Progress] = field(default_factory=list)
     totals: Mapping[str, int] = field(default_factory=dict)
@@ -60,17 +64,18 @@ class Merged:
         self._dirty: set[BlockKey] = set()
 
     def block(self, key: BlockKey, partition: int, epoch: int, cells: NDArray[np.int64]) -> None:
-        """Takes a partition's block; it replaces the one before. One of an earlier epoch is void."""
-        part = self._parts[partition]
-        if epoch >= part.epoch:
-            part.blocks[key] = (epoch, cells)
-            self._dirty.add(key)
+        """Takes a partition's block. It replaces the one before when the partition's next status comes."""
+        self._parts[partition].waiting[key] = (epoch, cells)
 
     def status(self, partition: int, epoch: int, progress: Sequence[Progress], totals: Mapping[str, int]) -> None:
-        """Takes a partition's status. With a new epoch the blocks of earlier ones become void."""
+        """Takes a partition's status, and the blocks before it. Blocks of an earlier epoch are void."""
         part = self._parts[partition]
         if epoch < part.epoch:
             return
+        current = {key: block for key, block in part.waiting.items() if block[0] >= epoch}
+        part.waiting = {}
+        part.blocks |= current
+        self._dirty |= current.keys()
         if epoch > part.epoch:
             part.epoch = epoch
             for key in [key for key, (old, _) in part.blocks.items() if old < epoch]:

@@ -12,6 +12,7 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, ProducerFence
 
 from stream_app.codecs.rows import MARKER_KEY
 from stream_app.domain.errors import ConfigurationError
+from stream_app.engine.topics import MOST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +99,7 @@ class TransactionalLedger:
         self._producer = AIOKafkaProducer(
             transactional_id=self._id,
             max_batch_size=BATCH_BYTES,
+            max_request_size=2 * MOST_BYTES,
             transaction_timeout_ms=60_000,
             **self._settings,
         )
@@ -159,7 +161,9 @@ class SoloLedger:
 
     async def start(self) -> None:
         """Starts an ordinary producer."""
-        self._producer = AIOKafkaProducer(acks="all", max_batch_size=BATCH_BYTES, **self._settings)
+        self._producer = AIOKafkaProducer(
+            acks="all", max_batch_size=BATCH_BYTES, max_request_size=2 * MOST_BYTES, **self._settings
+        )
         await self._producer.start()
 
     async def write(self, commit: Commit) -> None:

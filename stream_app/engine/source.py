@@ -51,6 +51,7 @@ class SourceConfig:
         clock: wall clock (ms).
         decoder: makes an event decoder.
         monotonic: seconds that never go back, for intervals.
+        letter_limit: the most bytes of a dead letter; None for any.
     """
 
     definitions: tuple[Definition, ...]
@@ -65,6 +66,7 @@ class SourceConfig:
     clock: Callable[[], int]
     decoder: Callable[[], EventDecoder]
     monotonic: Callable[[], float] = time.monotonic
+    letter_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,7 @@ class SourcePartition:
             key, value = chunk.keys[place], chunk.values[place]
             encoded = dead_letters.encode(
                 reason=letter.reason, message=letter.message, topic=chunk.topic, partition=chunk.partition,
-                offset=chunk.offsets[place], key=key, value=value, decoded_at=now,
+                offset=chunk.offsets[place], key=key, value=value, decoded_at=now, limit=self.config.letter_limit,
             )  # fmt: skip
             self._letters.append((key, encoded))
         late = dropped = 0

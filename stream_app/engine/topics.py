@@ -13,6 +13,11 @@ from stream_app.domain.errors import ConfigurationError, ConnectionFailedError
 
 log = logging.getLogger(__name__)
 
+#: The largest record that is written.
+MOST_BYTES = 16 * 1024 * 1024
+#: What a topic takes where the broker does not say; Kafka's default less what a batch adds to its record.
+_USUAL_BYTES = 1_000_000
+
 CONNECT_SECONDS = 15.0
 
 
@@ -49,6 +54,10 @@ class Topics:
 
 
 _COMPACT = {"cleanup.policy": "compact", "segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.2"}
+
+
+#: A dead letter holds the whole record in base64, so it may be larger than any record of a source topic.
+_LETTERS = {"retention.ms": "1209600000", "max.message.bytes": str(MOST_BYTES)}
 
 
 class TopicAdmin:
@@ -92,7 +101,7 @@ class TopicAdmin:
                 topics.partials: (1, _COMPACT),
                 topics.closings: (1, {"retention.ms": "604800000"}),
                 topics.alerts: (1, {"retention.ms": "-1"}),
-                topics.dead_letters: (counts.get(topics.dead_letters, 1), {"retention.ms": "1209600000"}),
+                topics.dead_letters: (counts.get(topics.dead_letters, 1), _LETTERS),
             }
             for topic, (count, _) in wanted.items():
                 if topic in counts and counts[topic] != count:
@@ -107,6 +116,15 @@ class TopicAdmin:
             return number
         finally:
             await admin.close()
+
+    async def letter_limit(self, topic: str) -> int:
+        """The most bytes of a record that a topic takes, with room for what a batch adds."""
+        admin = await self._connect()
+        try:
+            told = await _setting(admin, topic, "max.message.bytes")
+        finally:
+            await admin.close()
+        return _USUAL_BYTES if told is None else min(int(told), MOST_BYTES) - 10_000
 
     async def _connect(self) -> AIOKafkaAdminClient:
         admin = AIOKafkaAdminClient(**self._settings)
@@ -144,7 +162,7 @@ class TopicAdmin:
 
     async def _check_compaction(self, admin: AIOKafkaAdminClient, topics: list[str]) -> None:
         for topic in topics:
-            policy = await _cleanup_policy(admin, topic)
+            policy = await _setting(admin, topic, "cleanup.policy")
             if policy is not None and "compact" not in policy:
                 raise ConfigurationError(
                     f"topic {topic}: its cleanup.policy is {policy!r} and must be 'compact', or state would be deleted "
@@ -166,8 +184,8 @@ async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
     return {entry["topic"]: len(entry["partitions"]) for entry in found}
 
 
-async def _cleanup_policy(admin: AIOKafkaAdminClient, topic: str) -> str | None:
-    """The topic's cleanup.policy, None where the broker does not tell."""
+async def _setting(admin: AIOKafkaAdminClient, topic: str, name: str) -> str | None:
+    """A setting of a topic, None where the broker does not tell."""
     from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
     try:
@@ -177,6 +195,6 @@ async def _cleanup_policy(admin: AIOKafkaAdminClient, topic: str) -> str | None:
     for response in responses:
         for resource in response.resources:
             for entry in resource[4]:
-                if entry[0] == "cleanup.policy":
+                if entry[0] == name:
                     return str(entry[1])
     return None

@@ -6,6 +6,8 @@ ignored: reading starts at the markers, and the offsets committed to the group, 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import aiokafka
@@ -27,6 +29,11 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         """Starts the consumer, then has its fetcher unpack in pieces."""
         await super().on_start()
         self._consumer._fetcher._records = ChunkedRecords(self.app.chunk_topics)
+
+    async def on_thread_stop(self) -> None:
+        """Stops the consumer. Without a broker one of its own tasks, cancelled by it, ends its stop as cancelled."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf

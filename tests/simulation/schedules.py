@@ -101,6 +101,9 @@ def wrong(seed: int, protocol: Protocol | None = None, **options: Any) -> str | 
     """
     number = seed % STREAMS
     world = World(seed, list(stream(number).records), protocol or Protocol(), **options)
+    logger = logging.getLogger("stream_app")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # faults are the point
     loop = VirtualLoop()
     loop.set_exception_handler(lambda *_: None)  # tasks of killed workers end as they like
     asyncio.set_event_loop(loop)
@@ -110,6 +113,7 @@ def wrong(seed: int, protocol: Protocol | None = None, **options: Any) -> str | 
         return "it never came through"
     finally:
         loop.close()
+        logger.setLevel(level)
     if world.errors:
         return f"a worker ended with {world.errors[0]!r}"
     return _judge(world, number)
@@ -136,6 +140,3 @@ def _judge(world: World, number: int) -> str | None:
         return "cells differ from the oracle's"
     _right.setdefault(number, found)
     return None
-
-
-logging.getLogger("stream_app").setLevel(logging.CRITICAL)  # faults are the point

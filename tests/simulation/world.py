@@ -1,7 +1,7 @@
 """A service in a simulated world: real `Sources`, simulated broker, group, workers, clock and faults.
 
 Between any two steps a worker may be killed (its tasks never go on), frozen past its session and continued (a zombie),
-a chunk delayed, repeated, lost or delivered after a rebalance, the changelog compacted. Everything follows from the seed.
+a chunk delayed, repeated, lost or delivered after a rebalance, the changelog compacted. All follows from the seed.
 """
 
 from __future__ import annotations

@@ -28,29 +28,47 @@ def shown(merger: Merged) -> list[int]:
     return snapshot.blocks[NAME][KEY.period].tolist()
 
 
+def tell(merger: Merged, partition: int, epoch: int, *blocks: tuple[BlockKey, np.ndarray]) -> None:
+    """What a commit writes: blocks, then the status."""
+    for key, block in blocks:
+        merger.block(key, partition, epoch, block)
+    merger.status(partition, epoch, [], {})
+
+
 def busy(time: int | None) -> list[Progress]:
     return [Progress(time, idle=False)]
 
 
 def test_blocks_of_differing_length_add_up():
     merger = merged()
-    merger.block(KEY, 0, 1, cells(1, 2))
-    merger.block(KEY, 1, 1, cells(10, 20, 30))
+    tell(merger, 0, 1, (KEY, cells(1, 2)))
+    tell(merger, 1, 1, (KEY, cells(10, 20, 30)))
     assert shown(merger) == [11, 22, 30]
 
 
 def test_a_block_replaces_the_one_before():
     merger = merged()
-    merger.block(KEY, 0, 1, cells(1, 2))
-    merger.block(KEY, 0, 1, cells(5))
+    tell(merger, 0, 1, (KEY, cells(1, 2)))
+    tell(merger, 0, 1, (KEY, cells(5)))
     assert shown(merger) == [5]
+
+
+def test_blocks_are_not_shown_before_the_status_they_were_written_with():
+    merger = merged()
+    tell(merger, 0, 1, (KEY, cells(1)))
+    merger.block(KEY, 0, 1, cells(2))
+    assert shown(merger) == [1]
+    tell(merger, 1, 1, (KEY, cells(10)))
+    assert shown(merger) == [11]
+    tell(merger, 0, 1)
+    assert shown(merger) == [12]
 
 
 def test_a_block_that_became_empty_is_zero_and_shown_as_changed():
     merger = merged()
-    merger.block(KEY, 0, 1, cells(1))
+    tell(merger, 0, 1, (KEY, cells(1)))
     merger.snapshot(NOW)
-    merger.block(KEY, 0, 1, cells())
+    tell(merger, 0, 1, (KEY, cells()))
     snapshot, dirty = merger.snapshot(NOW)
     assert dirty == {KEY}
     assert snapshot.blocks[NAME][KEY.period].tolist() == [0]
@@ -58,20 +76,21 @@ def test_a_block_that_became_empty_is_zero_and_shown_as_changed():
 
 def test_blocks_of_an_earlier_epoch_are_void():
     merger = merged()
-    merger.block(KEY, 0, 1, cells(7))
-    merger.block(KEY, 1, 1, cells(1))
+    tell(merger, 0, 1, (KEY, cells(7)))
+    tell(merger, 1, 1, (KEY, cells(1)))
     merger.snapshot(NOW)
-    merger.status(0, 2, [], {})
+    tell(merger, 0, 2)
     assert shown(merger) == [1]
     merger.block(KEY, 0, 1, cells(7))  # from a compacted log, say
+    tell(merger, 0, 2)
     assert shown(merger) == [1]
-    merger.block(KEY, 0, 2, cells(3))
     merger.status(0, 1, busy(START), {"read": 9})  # a status of the former owner
+    tell(merger, 0, 2, (KEY, cells(3)))
     assert shown(merger) == [4]
     assert merger.snapshot(NOW)[0].totals == {}
 
 
-def test_blocks_that_came_before_their_epoch_s_first_status_stay():
+def test_of_blocks_that_came_before_an_epoch_s_first_status_those_of_the_epoch_stay():
     merger = merged()
     merger.block(KEY, 0, 1, cells(7))
     merger.block(KEY, 0, 2, cells(3))
@@ -81,11 +100,10 @@ def test_blocks_that_came_before_their_epoch_s_first_status_stay():
 
 def test_a_snapshot_does_not_change_afterwards():
     merger = merged()
-    merger.block(KEY, 0, 1, cells(1))
+    tell(merger, 0, 1, (KEY, cells(1)))
     before, _ = merger.snapshot(NOW)
     other = KEY._replace(period=KEY.period + 1)
-    merger.block(KEY, 0, 1, cells(2))
-    merger.block(other, 0, 1, cells(5))
+    tell(merger, 0, 1, (KEY, cells(2)), (other, cells(5)))
     after, dirty = merger.snapshot(NOW)
     assert dirty == {KEY, other}
     assert {p: b.tolist() for p, b in before.blocks[NAME].items()} == {KEY.period: [1]}
