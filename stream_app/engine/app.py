@@ -76,6 +76,9 @@ class ServiceApp(faust.App):
     def _new_producer_transport(self) -> Transport:
         return Transport(self.conf.broker_producer, self)
 
+    def _create_directories(self) -> None:
+        """Does nothing: no state is kept on disk, and Faust would leave empty folders where the worker was started."""
+
     # -- what the consumer asks
 
     def durable_offset(self, tp: TP) -> int | None:

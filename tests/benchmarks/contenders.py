@@ -140,7 +140,6 @@ def _script(name: str, log: Log, cores: Cores, folder: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", f"tests.benchmarks.{name}", log.bootstrap, log.topic, str(log.events), str(result)]
     output = folder / f"{result.stem}.log"
     with pinned(cores.worker), output.open("wb") as sink:
-        # The working directory is Faust's data directory, too.
         process = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=sink)
 
     def written() -> bool:

@@ -45,7 +45,9 @@ def _look(records: Any) -> Iterator[tuple[int, bytes | None]]:
 async def commits(bootstrap: str, changelog: str, partition: int) -> Commits:
     """The committed transactions of a changelog partition: when the broker ended each (s), and its marker."""
     async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, auto_offset_reset="earliest", check_crcs=False,
+        bootstrap_servers=bootstrap,
+        auto_offset_reset="earliest",
+        check_crcs=False,
         max_partition_fetch_bytes=8 * 1024 * 1024,
     ) as consumer:
         consumer._fetcher._records = _Batches()

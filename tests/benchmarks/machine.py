@@ -31,7 +31,9 @@ class Cores:
     @property
     def described(self) -> str:
         apart = self.broker != self.worker
-        return f"broker on core {min(self.broker)}, contender on core {min(self.worker)}" if apart else "one core for all"
+        return (
+            f"broker on core {min(self.broker)}, contender on core {min(self.worker)}" if apart else "one core for all"
+        )
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The limit: aiokafka's consumer, which the service reads with, doing nothing but reading.
 
-    python -m tests.benchmarks.reading BOOTSTRAP TOPIC EVENTS RESULT
+python -m tests.benchmarks.reading BOOTSTRAP TOPIC EVENTS RESULT
 """
 
 from __future__ import annotations

@@ -107,7 +107,9 @@ def fetches(work: workload.Workload, batch_bytes: int) -> list[tuple[int, bytes]
 def read(partition: int, data: bytes) -> Chunk:
     """A fetch's bytes to a chunk, as aiokafka and the scheduler do it."""
     tp = SimpleNamespace(topic="visits", partition=partition)
-    records = PartitionRecords(tp, MemoryRecords(data), [], OFFSET.unpack_from(data)[0], None, None, True, READ_COMMITTED)
+    records = PartitionRecords(
+        tp, MemoryRecords(data), [], OFFSET.unpack_from(data)[0], None, None, True, READ_COMMITTED
+    )
     return join("visits", partition, list(unpack(records)))
 
 

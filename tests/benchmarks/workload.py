@@ -76,12 +76,11 @@ class Workload:
             )
             yield partitions[user], keys[user], value.encode()
 
-    def matrix(self, plan: str | None = None) -> Matrix:
-        """The daily matrix in plain Python: of all users, or of those with a plan."""
+    def matrix(self) -> Matrix:
+        """The daily matrix, in plain Python."""
         days: dict[int, set[int]] = defaultdict(set)
         for user, day in zip(self.users.tolist(), (self.times // DAY_MS).tolist(), strict=True):
-            if plan is None or self.plans[user] == plan:
-                days[user].add(day)
+            days[user].add(day)
         cells: dict[tuple[int, int], int] = defaultdict(int)
         for seen in days.values():
             cohort = min(seen)

@@ -140,6 +140,15 @@ async def test_a_worker_that_is_told_to_stop_ends_well_and_the_next_one_reads_no
     assert cluster.totals["counted"] == len(records) + 1
 
 
+async def test_a_worker_ends_well_without_a_broker_too(cluster: Cluster, kafka_broker: servers.KafkaBroker) -> None:
+    (worker,) = cluster.start()
+    await cluster.shared_out()
+    kafka_broker.kill()
+    await servers.eventually(lambda: complains_of_the_broker(worker), 20, "health to say so")
+    assert worker.stop() == 0  # within what a supervisor waits
+    assert "Traceback" not in worker.log
+
+
 async def test_a_worker_is_stopped_while_it_starts(cluster: Cluster) -> None:
     (worker,) = cluster.start()
     await servers.eventually(lambda: worker.log, 10, "a first sign of life")
