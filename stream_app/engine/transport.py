@@ -61,6 +61,11 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
 class ChunkConsumer(driver.Consumer):
     """Faust's consumer over chunks. The app says where reading starts and what is durable."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._fetched = asyncio.Event()  # no fetch is under way
+        self._fetched.set()
+
     def _new_consumer_thread(self) -> ChunkConsumerThread:
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -90,8 +95,28 @@ class ChunkConsumer(driver.Consumer):
         coordinator = getattr(consumer, "_coordinator", None)
         return coordinator is not None and coordinator.coordinator_id is not None
 
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        self._fetched.clear()
+        try:
+            return await super()._getmany(active_partitions, timeout)
+        finally:
+            self._fetched.set()
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seeks, but not under a fetch that a rebalance has overtaken.
+
+        Its records are thrown away when it returns, and it returns those of paused partitions too: reading would go on
+        behind them, and the recovery of a table would wait for records that never come. Faust's own
+        `wait_for_stopped_flow` waits for nothing.
+        """
+        if not self.flow_active:
+            await self._fetched.wait()
+        await super().seek_wait(partitions)
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Faust seeks here before it lets records flow: chunk topics go where the app says instead."""
+        if not self.flow_active:
+            return {}  # called for a fetch that a rebalance has overtaken: tables are not recovered, nothing may flow
         offsets = dict(await super().seek_to_committed())
         positions: dict[TP, int] = await self.app.positions(set(self.assignment()))
         return offsets | positions

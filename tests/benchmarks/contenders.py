@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.workload import Matrix
 
-PATIENCE = 600.0
+PATIENCE = 240.0
 
 
 @dataclass(frozen=True)
@@ -123,19 +123,27 @@ def _of_answer(answer: dict[str, Any]) -> Matrix:
 
 def idiomatic(log: Log, cores: Cores, folder: Path) -> Run:
     """A Faust agent with two tables; see `idiomatic.py`."""
-    found = _script("idiomatic", log, cores, folder)
+    patience = 30 + log.events / 400
+    try:
+        found, note = _script("idiomatic", log, cores, folder, patience), ""
+    except TimeoutError:
+        # On a busy machine a Faust worker now and then joins its group and never reads (faust #523, #532).
+        found, note = _script("idiomatic", log, cores, folder, patience), "It stood still once and was started again."
     cells = {(cohort, index): users for cohort, index, users in found["matrix"]}
-    return Run(found["events"], found["seconds"], found["cpu"], found["peak"], cells)
+    return Run(found["events"], found["seconds"], found["cpu"], found["peak"], cells, note)
 
 
 def reading(log: Log, cores: Cores, folder: Path) -> Run:
     """aiokafka's consumer alone; see `reading.py`."""
-    found = _script("reading", log, cores, folder)
+    found = _script("reading", log, cores, folder, PATIENCE)
     return Run(found["events"], found["seconds"], found["cpu"], found["peak"])
 
 
-def _script(name: str, log: Log, cores: Cores, folder: Path) -> dict[str, Any]:
-    """Runs a contender of this package as a process of its own and returns what it wrote."""
+def _script(name: str, log: Log, cores: Cores, folder: Path, patience: float) -> dict[str, Any]:
+    """Runs a contender of this package as a process of its own and returns what it wrote.
+
+    Raises TimeoutError where it wrote nothing within so many seconds, RuntimeError where it ended without.
+    """
     result = folder / f"{servers.unique(name)}.json"
     command = [sys.executable, "-m", f"tests.benchmarks.{name}", log.bootstrap, log.topic, str(log.events), str(result)]
     output = folder / f"{result.stem}.log"
@@ -149,7 +157,9 @@ def _script(name: str, log: Log, cores: Cores, folder: Path) -> dict[str, Any]:
         return result.exists()
 
     try:
-        servers.eventually_sync(written, PATIENCE, name)
+        servers.eventually_sync(written, patience, name)
+    except AssertionError as late:
+        raise TimeoutError(f"{late}; it said:\n{output.read_text(errors='replace')[-4000:]}") from late
     finally:
         process.send_signal(signal.SIGKILL)  # it has written what it found, and leaves nothing that is needed
         process.wait()

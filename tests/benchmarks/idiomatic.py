@@ -33,7 +33,7 @@ class Visit(faust.Record, serializer="json"):  # type: ignore[call-arg, misc]
 
 
 app = faust.App(
-    f"idiomatic-{topic_name}", broker=f"kafka://{bootstrap}", topic_partitions=PARTITIONS, store="memory://",
+    result.stem, broker=f"kafka://{bootstrap}", topic_partitions=PARTITIONS, store="memory://",
     web_enabled=False, datadir=result.parent / "faust",
 )  # fmt: skip
 visits = app.topic(topic_name, value_type=Visit)

@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import logging
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -113,7 +114,15 @@ def report(runs: dict[str, list[Run]], console: Console) -> None:
     rate = {name: statistics.median(run.rate for run in found) for name, found in runs.items()}
     table = Table(title="Daily retention from Kafka, one worker, one core")
     table.add_column(no_wrap=True)
-    for heading in ("events", "events/s", "least to most", "CPU s per million", "peak MB", "to Faust", "to the limit"):
+    for heading in (
+        "events",
+        "events/s",
+        "least to most, k",
+        "CPU s per million",
+        "peak MB",
+        "to Faust",
+        "to the limit",
+    ):
         table.add_column(heading, justify="right")
     for name, found in runs.items():
         rates = [run.rate for run in found]
@@ -121,7 +130,7 @@ def report(runs: dict[str, list[Run]], console: Console) -> None:
             name,
             f"{found[0].events:,}",
             f"{rate[name]:,.0f}",
-            f"{min(rates):,.0f} to {max(rates):,.0f}",
+            f"{min(rates) / 1000:.1f} to {max(rates) / 1000:.1f}",
             f"{statistics.median(run.cpu / run.events * 1e6 for run in found):,.1f}",
             f"{max(run.peak for run in found) / 1e6:,.0f}",
             f"{rate[name] / rate[FAUST]:.1f} x",
@@ -155,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(options, name) is None:
             setattr(options, name, default)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a new topic's leaders are not known at once: it retries
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves no broker behind
     folder = Path(tempfile.mkdtemp(prefix="stream-app-benchmark-"))
     try:
         runs = measure(options, folder)

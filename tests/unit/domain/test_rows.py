@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from stream_app.domain.rows import LATER, LONG, NEVER, SHORT, UUID, empty_rows, pack_id, row_type, unpack_id
+from stream_app.domain.rows import LATER, LONG, NEVER, SHORT, UUID, empty_rows, pack_id, pack_ids, row_type, unpack_id
 
 SOME = uuid.UUID("0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")
 
@@ -40,6 +40,16 @@ def test_an_event_id_is_kept_whole(event_id, form):
     rows["id"] = raw
     long_ids = {} if whole is None else {0: whole}
     assert unpack_id(kept_form, bytes(rows["id"][0]), 0, long_ids) == event_id
+
+
+def test_many_event_ids_are_packed_as_each_by_itself():
+    near = [str(SOME)[:i] + odd + str(SOME)[i + 1 :] for i in (0, 8, 35) for odd in ("-", "g", "A", " ", "é")]
+    event_ids = ["a", str(SOME), *near, str(uuid.UUID(int=SOME.int >> 8 << 8)), "x" * 36, "\0" * 36, "long " * 10]
+    forms, packed, whole = pack_ids(event_ids)
+    for place, event_id in enumerate(event_ids):
+        form, raw, rest = pack_id(event_id)
+        assert (forms[place], bytes(packed[place]), whole.get(place)) == (form, raw.rstrip(b"\0"), rest)
+    assert [len(found) for found in pack_ids([])] == [0, 0, 0]
 
 
 def test_an_empty_row_knows_nothing():
