@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: Seconds without progress, with records waiting, after which the worker gives up and lets a supervisor restart it:
 #: after a broker outage a Faust worker can sit there for good (faust #523, #532).
 STALL_SECONDS = 120.0
+#: The same for an assignment, and Faust's own recovery of its small tables, that does not end while the broker answers.
+JOIN_SECONDS = 300.0
 #: Seconds a notification may be owed before health says so.
 OWED_SECONDS = 60.0
 
@@ -53,6 +55,7 @@ class Watch:
         self._health, self._metrics, self._clock, self._fail = health, metrics, clock, fail
         self._connected = connected
         self._merging = False
+        self._flowed_at = time.monotonic()
         self._lags: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
@@ -79,11 +82,15 @@ class Watch:
         self._metrics.partitions_owned.set(len(owned))
         self._report_merging()
         self._report_owed()
-        lag = self._report_lag()
+        lag, now = self._report_lag(), time.monotonic()
+        if flowing or not self._connected():
+            self._flowed_at = now
         if not lag or not flowing:
-            self._sources.progressed_at = time.monotonic()
-        elif time.monotonic() - self._sources.progressed_at > STALL_SECONDS:
+            self._sources.progressed_at = now
+        if now - self._sources.progressed_at > STALL_SECONDS:
             self._fail(RuntimeError(f"{lag} records wait and none was read for {STALL_SECONDS:.0f} s"))
+        if now - self._flowed_at > JOIN_SECONDS:
+            self._fail(RuntimeError(f"the group's assignment or Faust's recovery did not end in {JOIN_SECONDS:.0f} s"))
 
     def _report_merging(self) -> None:
         merging = self._merger.active

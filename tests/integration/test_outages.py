@@ -142,7 +142,7 @@ async def test_a_worker_that_is_told_to_stop_ends_well_and_the_next_one_reads_no
 
 async def test_a_worker_ends_well_without_a_broker_too(cluster: Cluster, kafka_broker: servers.KafkaBroker) -> None:
     (worker,) = cluster.start()
-    await cluster.shared_out()
+    await servers.eventually(lambda: worker.ready, 30, "the worker to be ready")
     kafka_broker.kill()
     await servers.eventually(lambda: complains_of_the_broker(worker), 20, "health to say so")
     assert worker.stop() == 0  # within what a supervisor waits
