@@ -99,7 +99,7 @@ class Watch:
         self._merging = merging
 
     def _report_owed(self) -> None:
-        late = [entry for entry in self._notify.owed if entry.added_at < time.time() - OWED_SECONDS]
+        late = [entry for entry in self._notify.owed if entry.added_at < self._clock() / 1000 - OWED_SECONDS]
         state, note = (State.DEGRADED, f"{len(late)} owed; {late[0].note}") if late else (State.OK, "")
         self._health.set("notifications", state, note)
 

@@ -122,5 +122,5 @@ def register(app: ServiceApp, merger: Merger, fail: Callable[[BaseException], No
     async def show() -> None:
         try:
             await merger.show()
-        except Exception as error:  # noqa: BLE001 - Faust would acknowledge the chunk and go on
+        except Exception as error:  # noqa: BLE001 - figures that stand still must not go unnoticed
             fail(error)

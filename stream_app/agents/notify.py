@@ -103,5 +103,5 @@ def register(app: ServiceApp, notify: Notify, fail: Callable[[BaseException], No
     async def deliver() -> None:
         try:
             await notify.deliver()
-        except Exception as error:  # noqa: BLE001 - Faust would acknowledge the change and go on
+        except Exception as error:  # noqa: BLE001 - a notification that is never sent must not go unnoticed
             fail(error)
