@@ -1,19 +1,23 @@
-"""The changelog's records: users' rows, and the marker that says how far the source was read when they were written.
+"""The changelog's records: users' state, and the marker that says how far the source was read when it was written.
 
-Row: key = user_id, value = one version byte, the fixed-width row, the segment values as JSON, and, after a line feed,
-the event id where it does not fit in the row. Marker: key = `MARKER_KEY`, which no user_id can be (it has a NUL byte).
+Row: key = user_id, value = the format's number (1 byte), what is kept of the user at fixed width, the segment values as
+JSON, and, after a line feed, the event id where it does not fit. Format 2 says in 16 bits which definitions' rows
+follow; format 1 has all of them, and the number of the combination of segment values. Marker: key = `MARKER_KEY`, which
+no user_id can be (it has a NUL byte).
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import orjson
 
-from stream_app.domain.rows import LONG, ROW_FORMAT, row_type
+from stream_app.domain.rows import DEFINITION, ID_BYTES, LONG, NEVER, ROW_FORMAT, ROW_FORMATS, Layout, empty_rows
+from stream_app.domain.users import ends_of_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +26,13 @@ if TYPE_CHECKING:
 
     from stream_app.domain.users import UserTable
 
+    Ints = NDArray[np.int64]
+
 MARKER_KEY = b"\0marker"
-_VERSION = bytes([ROW_FORMAT])
+#: Definitions that a row's 16 bits can name.
+MOST_DEFINITIONS = 16
+_WHOLE = np.dtype(f"V{DEFINITION.itemsize}")  # a row without fields is copied at once, one with fields field by field
+_NO_ROW = empty_rows(1).view(_WHOLE)[0]
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class Marker:
         watermark: of the source partition (ms), None before any event.
         sources: by topic.
         totals: records read, counted, dead-lettered, dropped; events late.
+        partitions: how many source partitions there were; 0 in markers of the first version.
+        former: digests of the fingerprints that the state had before each of its migrations, the first one first.
     """
 
     fingerprint: str
@@ -51,6 +62,8 @@ class Marker:
     watermark: int | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
+    partitions: int = 0
+    former: tuple[str, ...] = ()
 
 
 def encode_marker(marker: Marker) -> bytes:
@@ -63,58 +76,141 @@ def decode_marker(value: bytes) -> Marker:
     return msgspec.json.decode(value, type=Marker)
 
 
-class RowEncoder:
-    """Encodes rows of one table; what segments add to a value is made once a combination."""
+@cache
+def _stored(version: int, definitions: int) -> np.dtype[np.void]:
+    """The fixed part of a value with so many definitions' rows in it."""
+    names = [("mask", "<u2"), ("first", "<i8")] if version == 2 else [("first", "<i8"), ("combo", "<i4")]
+    return np.dtype(
+        [("version", "u1"), *names, ("id_form", "u1"), ("id", f"S{ID_BYTES}"), ("of", _WHOLE, (definitions,))]
+    )
 
-    def __init__(self, table: UserTable) -> None:
+
+class RowEncoder:
+    """Encodes the state of users of one table; what segments add to a value is made once a combination.
+
+    Args:
+        table: the users.
+        version: the format to write, one of `ROW_FORMATS`; an earlier one is for the time of an upgrade.
+    """
+
+    def __init__(self, table: UserTable, version: int = ROW_FORMAT) -> None:
         self._table = table
+        self._version = version
         self._tails: list[bytes] = []
 
-    def encode(self, places: NDArray[np.int64]) -> list[bytes]:
-        """The values of these rows, in order."""
+    def encode(self, users: Ints) -> list[bytes]:
+        """The values of these users, in order."""
         table = self._table
         self._tails += [orjson.dumps(combo) for combo in table.segments.combos[len(self._tails) :]]
-        # `take` and a view without fields copy whole rows; plain indexing would copy field by field.
-        rows = table.rows.take(places)
-        packed, combos = rows.view(f"V{rows.itemsize}").tolist(), rows["combo"].tolist()
+        places = np.array([activity.place[users] for activity in table.activities])
+        if self._version == 1:
+            fixed = self._fixed(users, places, (1 << len(places)) - 1).tolist()
+        else:
+            masks = (1 << np.arange(len(places))) @ (places >= 0)
+            fixed = [b""] * users.size
+            for mask in np.unique(masks).tolist():
+                of = np.flatnonzero(masks == mask)
+                found = self._fixed(users[of], places[:, of], mask).tolist()
+                if of.size == users.size:
+                    fixed = found
+                else:
+                    for place, value in zip(of.tolist(), found, strict=True):
+                        fixed[place] = value
         tails = self._tails
-        values = [_VERSION + row + tails[combo] for row, combo in zip(packed, combos, strict=True)]
-        for i in np.flatnonzero(rows["id_form"] == LONG).tolist():
-            values[i] += b"\n" + table.long_ids[int(places[i])].encode("utf-8", "surrogatepass")
+        values = [row + tails[combo] for row, combo in zip(fixed, table.combo[users].tolist(), strict=True)]
+        for i in np.flatnonzero(table.id_form[users] == LONG).tolist():
+            values[i] += b"\n" + table.long_ids[int(users[i])].encode("utf-8", "surrogatepass")
         return values
 
+    def _fixed(self, users: Ints, places: NDArray[np.int32], mask: int) -> NDArray[np.void]:
+        """The fixed parts of values with the same definitions' rows in them, shape (n,)."""
+        table = self._table
+        present = _set_bits(mask)
+        dtype = _stored(self._version, len(present))
+        out = np.empty(users.size, dtype)
+        out["version"] = self._version
+        if self._version == 2:
+            out["mask"] = mask
+        else:
+            out["combo"] = table.combo[users]
+        out["first"], out["id_form"], out["id"] = table.first[users], table.id_form[users], table.id[users]
+        for column, d in enumerate(present):
+            out["of"][:, column] = table.activities[d].rows.view(_WHOLE)[places[d]]
+            if self._version == 1:
+                out["of"][places[d] < 0, column] = _NO_ROW
+        return out.view(f"V{dtype.itemsize}")
 
-def restore_rows(table: UserTable, users: Sequence[bytes], values: Sequence[bytes]) -> None:
-    """Puts encoded rows back into a table. A user given twice has the later row.
 
-    Raises:
-        ValueError: a value has another version or length than this program writes.
+class RowDecoder:
+    """Puts encoded users back into a table.
+
+    Args:
+        table: the users.
+        layout: how the stored rows lie; None: as the table's own.
+        changed: whether the users are to be written again.
     """
-    if not users:
-        return
-    dtype = row_type(len(table.definitions))
-    width = dtype.itemsize + 1
-    wrong = next((v for v in values if v[:1] != _VERSION or len(v) < width), None)
-    if wrong is not None:
-        raise ValueError(f"a changelog row has version {wrong[:1].hex()} and {len(wrong)} bytes, not version 01")
-    rows = np.frombuffer(b"".join([v[1:width] for v in values]), dtype).copy()
-    known: dict[bytes, int] = {}
-    combos, long_ids = [], []
-    for i, value in enumerate(values):
-        tail = value[width:]
-        if b"\n" in tail:
-            tail, long_id = tail.split(b"\n", 1)
-            long_ids.append((i, long_id.decode("utf-8", "surrogatepass")))
-        combo = known.get(tail)
-        if combo is None:
-            combo = known[tail] = table.segments.combo(tuple(orjson.loads(tail)))
-        combos.append(combo)
-    rows["combo"] = combos
-    # Fancy assignment leaves open which of two equal places wins: keep the later row of each user.
-    last = {user: i for i, user in enumerate(users)}
-    keep = np.fromiter(last.values(), np.int64, len(last))
-    places = table.restore(list(last), rows[keep])
-    place_of = dict(zip(keep.tolist(), places.tolist(), strict=True))
-    for i, whole in long_ids:
-        if i in place_of:
-            table.long_ids[place_of[i]] = whole
+
+    def __init__(self, table: UserTable, layout: Layout | None = None, *, changed: bool = False) -> None:
+        self._table = table
+        definitions, dimensions = len(table.definitions), len(table.segments.dimensions)
+        own = Layout(tuple(range(definitions)), tuple(range(dimensions)), definitions, dimensions)
+        self._layout = layout or own
+        self._changed = changed
+        self._combos: dict[bytes, int] = {}
+
+    def restore(self, names: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Puts values back. A user given twice has the later one.
+
+        Raises:
+            ValueError: a value has a format or length that this program does not read.
+        """
+        if not names:
+            return
+        heads = np.frombuffer(b"".join([value[:3].ljust(3, b"\xff") for value in values]), np.uint8).reshape(-1, 3)
+        kinds = heads[:, 0] + 256 * np.where(heads[:, 0] == 1, 0, heads[:, 1] + 256 * heads[:, 2].astype(np.int64))
+        users = self._table.restore_users(names, changed=self._changed)
+        last = ends_of_groups(users)
+        for kind in np.unique(kinds[last]).tolist():
+            of = last[kinds[last] == kind]
+            self._restore(kind & 0xFF, kind >> 8, users[of], [values[i] for i in of.tolist()])
+
+    def _restore(self, version: int, mask: int, users: Ints, values: list[bytes]) -> None:
+        """Puts values of one form back, each user's once."""
+        table, layout = self._table, self._layout
+        stored = _set_bits(mask) if version == 2 else list(range(layout.stored_definitions))
+        dtype = _stored(version, len(stored))
+        width = dtype.itemsize
+        shortest = min(map(len, values))
+        if version not in ROW_FORMATS or shortest < width or any(s >= layout.stored_definitions for s in stored):
+            raise ValueError(
+                f"a changelog row has format {version}, definitions {mask:b} and {shortest} bytes; this program reads "
+                f"formats {', '.join(map(str, ROW_FORMATS))} of {layout.stored_definitions} definitions"
+            )
+        rows = np.frombuffer(b"".join([value[:width] for value in values]), dtype)
+        tails = [value[width:] for value in values]
+        if table.long_ids:
+            for user in users.tolist():
+                table.long_ids.pop(user, None)
+        for i in np.flatnonzero(rows["id_form"] == LONG).tolist():
+            tails[i], long_id = tails[i].split(b"\n", 1)
+            table.long_ids[int(users[i])] = long_id.decode("utf-8", "surrogatepass")
+        table.first[users], table.id_form[users], table.id[users] = rows["first"], rows["id_form"], rows["id"]
+        for tail in set(tails) - self._combos.keys():
+            segment = orjson.loads(tail)
+            if len(segment) != layout.stored_dimensions:
+                raise ValueError(f"a changelog row has the segment {segment}, not {layout.stored_dimensions} values")
+            self._combos[tail] = table.segments.combo(tuple(segment[place] for place in layout.dimensions))
+        table.combo[users] = list(map(self._combos.__getitem__, tails))
+        for activity, place in zip(table.activities, layout.definitions, strict=True):
+            if place in stored:
+                found = rows["of"][:, stored.index(place)]
+                active = users
+                if version == 1:
+                    known = np.ascontiguousarray(found).view(DEFINITION)["last_day"] != NEVER
+                    found, active = found[known], users[known]
+                places = activity.take_places(active)
+                activity.rows.view(_WHOLE)[places] = found
+
+
+def _set_bits(mask: int) -> list[int]:
+    return [place for place in range(MOST_DEFINITIONS) if mask >> place & 1]

@@ -1,6 +1,6 @@
-"""Counters as a fold over users: what `UserTable.advance` keeps incrementally, computed from the rows alone.
+"""Counters as a fold over users: what `Activity.join` keeps incrementally, computed from the rows alone.
 
-Recovery uses it for all rows, `advance` for the few whose days arrive out of order (before and after the change).
+Recovery uses it for all users, `join` for the few who turn out to have come earlier (before and after the change).
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ import numpy as np
 from stream_app.domain import bits
 from stream_app.domain.counters import Cells, Spans, Transition, measure
 from stream_app.domain.periods import HORIZON, Grain
-from stream_app.domain.rows import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from stream_app.domain.events import Definition
@@ -27,42 +24,46 @@ _SLICE = 16_384
 
 
 def fold(
-    rows: NDArray[np.void], definitions: Sequence[Definition], calendar: Calendar, sign: int = 1
+    rows: NDArray[np.void], combos: NDArray[np.int64], definition: Definition, calendar: Calendar, sign: int = 1
 ) -> list[Transition]:
-    """All cells that the users of these rows stand in, entered (`sign` 1) or left (-1). Rows: shape (n,)."""
+    """All cells that the users of these rows stand in, entered (`sign` 1) or left (-1).
+
+    Args:
+        rows: of `domain.rows.DEFINITION`, none of them empty, shape (n,).
+        combos: the users' combinations of segment values, shape (n,).
+        definition: the definition that the rows are of.
+        calendar: the business time zone and week start.
+        sign: 1 or -1.
+    """
     transitions: list[Transition] = []
     for start in range(0, len(rows), _SLICE):
-        part = rows[start : start + _SLICE]
-        for d, definition in enumerate(definitions):
-            of = part["of"][:, d]
-            known = np.flatnonzero(of["first_day"] != NEVER)
-            if known.size:
-                combos = part["combo"][known].astype(np.int64)
-                transitions += _of_definition(of[known], combos, definition, calendar, sign)
+        part, theirs = rows[start : start + _SLICE], combos[start : start + _SLICE]
+        transitions += _cells(part, theirs, definition, calendar, sign)
+        transitions.append(_spans(part, theirs, definition, sign))
     return transitions
 
 
-def _of_definition(
-    of: NDArray[np.void], combos: NDArray[np.int64], definition: Definition, calendar: Calendar, sign: int
+def _cells(
+    rows: NDArray[np.void], combos: NDArray[np.int64], definition: Definition, calendar: Calendar, sign: int
 ) -> list[Transition]:
     name, found = definition.name, []
-    zeros = np.zeros(len(of), np.int64)
+    zeros = np.zeros(len(rows), np.int64)
     for grain in Grain:
-        first = calendar.periods(grain, of["first_day"].astype(np.int64))
-        last = calendar.periods(grain, of["last_day"].astype(np.int64))
-        user, index = bits.where(of[grain.value])
+        first = calendar.periods(grain, rows["first_day"].astype(np.int64))
+        last = calendar.periods(grain, rows["last_day"].astype(np.int64))
+        user, index = bits.where(rows[grain.value])
         reach = np.minimum(last - first, HORIZON[grain] - 1)
         found.append(Cells(name, measure(grain, "size"), combos, first, zeros, sign))
         found.append(Cells(name, measure(grain, "on"), combos[user], first[user] + index, index, sign))
         found.append(Cells(name, measure(grain, "last"), combos, first + reach, reach, sign))
-    return [*found, _spans(of, combos, definition, sign)]
+    return list(found)
 
 
-def _spans(of: NDArray[np.void], combos: NDArray[np.int64], definition: Definition, sign: int) -> Spans:
+def _spans(rows: NDArray[np.void], combos: NDArray[np.int64], definition: Definition, sign: int) -> Spans:
     """The days each user counts as active, as far as the ring knows: each active day and the W - 1 after it."""
-    user, age = bits.where(of["ring"])
+    user, age = bits.where(rows["ring"])
     user, age = user[::-1], age[::-1]  # so that days rise within a user
-    days = of["last_day"].astype(np.int64)[user] - age
+    days = rows["last_day"].astype(np.int64)[user] - age
     same = np.concatenate([[False], user[1:] == user[:-1]])[: user.size]
     previous = np.concatenate([[0], days[:-1]])[: days.size]
     window = definition.inactivity_days

@@ -1,4 +1,4 @@
-"""The row of one user: of fixed width, so that a partition's users are one NumPy array.
+"""What is kept of one user: when and how the first event came, and for each definition a row of fixed width.
 
 Every field is a join (minimum, maximum or set union) over the user's events, hence independent of their order and of
 redelivery. Bitmaps are relative to the user's own first period; see `domain.bits` for their layout.
@@ -6,6 +6,7 @@ redelivery. Bitmaps are relative to the user's own first period; see `domain.bit
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Changes whenever the meaning or the layout of a row changes; it is part of the changelog's fingerprint.
-ROW_FORMAT = 1
+#: Changes whenever the meaning or the layout of what is stored of a user changes; part of the changelog's fingerprint.
+#: 1: every definition's row, of every user. 2: the rows of the definitions in whose sense the user was active.
+ROW_FORMAT = 2
+ROW_FORMATS = (1, 2)
 NEVER = np.iinfo(np.int32).min
 LATER = np.iinfo(np.int64).max
 RING_DAYS = 128
-_ID_BYTES = 16
+ID_BYTES = 16
 
 #: Of one definition: first event (ms), the local days of the first and the latest event, and the active periods
-#: since the first; `ring` bit `j` is the day `j` days before the latest.
+#: since the first; `ring` bit `j` is the day `j` days before the latest. Whole 8-byte words, see `WORDS`.
 DEFINITION = np.dtype(
     [
         ("anchor", np.int64),
@@ -35,32 +38,34 @@ DEFINITION = np.dtype(
         ("ring", np.uint64, (RING_DAYS // 64,)),
     ]
 )
+#: A definition's row in 8-byte words, and the word at which each field begins: flat indexes into words are NumPy's
+#: fastest way to single bits.
+WORDS = DEFINITION.itemsize // 8
+WORD_OF = {name: offset // 8 for name, (_, offset, *_) in (DEFINITION.fields or {}).items()}
 
 
-def row_type(definitions: int) -> np.dtype[np.void]:
-    """The type of a user's row for a number of definitions.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How stored rows lie, seen from the present configuration.
 
-    `first` is the time (ms) of the first event of any kind, `id_form` and `id` its event id (see `pack_id`), `combo`
-    the number of the combination of segment values it carried.
+    Attributes:
+        definitions: of each present definition, its place among the stored ones.
+        dimensions: of each present dimension, its place among the stored ones.
+        stored_definitions, stored_dimensions: how many of each were stored.
     """
-    return np.dtype(
-        [
-            ("first", np.int64),
-            ("combo", np.int32),
-            ("id_form", np.uint8),
-            ("id", f"S{_ID_BYTES}"),
-            ("of", DEFINITION, (definitions,)),
-        ]
-    )
+
+    definitions: tuple[int, ...]
+    dimensions: tuple[int, ...]
+    stored_definitions: int
+    stored_dimensions: int
 
 
-def empty_rows(count: int, definitions: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    """Rows of users with no event yet, shape (count,)."""
-    rows = np.zeros(count, row_type(definitions))
-    rows["first"] = LATER
-    rows["of"]["anchor"] = LATER
-    rows["of"]["first_day"] = NEVER
-    rows["of"]["last_day"] = NEVER
+def empty_rows(count: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """Rows of one definition with no event yet, shape (count,)."""
+    rows = np.zeros(count, DEFINITION)
+    rows["anchor"] = LATER
+    rows["first_day"] = NEVER
+    rows["last_day"] = NEVER
     return rows
 
 
@@ -87,7 +92,7 @@ def pack_id(event_id: str) -> tuple[int, bytes, str | None]:
         The form, the bytes, and the whole id where they do not hold it.
     """
     raw = event_id.encode("utf-8", "surrogatepass")
-    if len(raw) <= _ID_BYTES and not raw.endswith(b"\0"):
+    if len(raw) <= ID_BYTES and not raw.endswith(b"\0"):
         return SHORT, raw, None
     if len(raw) == 36:
         try:
@@ -98,7 +103,7 @@ def pack_id(event_id: str) -> tuple[int, bytes, str | None]:
             # A trailing NUL byte would be lost in a fixed-width field.
             if _uuid_text(packed) == event_id and not packed.endswith(b"\0"):
                 return UUID, packed, None
-    return LONG, raw[:_ID_BYTES], event_id
+    return LONG, raw[:ID_BYTES], event_id
 
 
 def pack_ids(
@@ -108,7 +113,7 @@ def pack_ids(
 
     UUIDs, which most ids are, are packed together: 0.2 us each, not 1.1.
     """
-    forms, packed = np.full(len(event_ids), LONG, np.uint8), np.zeros(len(event_ids), f"S{_ID_BYTES}")
+    forms, packed = np.full(len(event_ids), LONG, np.uint8), np.zeros(len(event_ids), f"S{ID_BYTES}")
     likely = np.flatnonzero(np.fromiter(map(len, event_ids), np.int64, len(event_ids)) == 36)
     text = "".join([event_ids[place] for place in likely.tolist()]).encode("ascii", "replace")
     characters = np.frombuffer(text, np.uint8).reshape(-1, 36)
@@ -130,5 +135,5 @@ def unpack_id(form: int, raw: bytes, row: int, long_ids: Mapping[int, str]) -> s
     if form == SHORT:
         return raw.decode("utf-8", "surrogatepass")
     if form == UUID:
-        return _uuid_text(raw.ljust(_ID_BYTES, b"\0"))
+        return _uuid_text(raw.ljust(ID_BYTES, b"\0"))
     return long_ids[row]

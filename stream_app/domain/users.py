@@ -1,66 +1,46 @@
-"""The users of one source partition: `advance` joins a batch of events into their rows and says which cells moved.
+"""The users of one source partition: `advance` joins a batch of events into their state and says which cells moved.
 
-The state is a join: the rows are the same for every order of arrival, any redelivery and any split into batches. The
-counters follow from it: whatever `advance` yields adds up to what `fold` yields from the rows alone.
+A batch is brought to pairs of user and day, each with the time of its first event; everything after that works on
+columns in which a user stands once. A user with several days in a batch has one a round, from the earliest on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream_app.domain import bits
-from stream_app.domain.counters import Cells, Segments, Spans, Transition, measure
+from stream_app.domain.activity import Activity, grown
 from stream_app.domain.events import Kind
-from stream_app.domain.fold import fold
 from stream_app.domain.index import HashIndex, hash_keys
-from stream_app.domain.periods import HORIZON, Grain
-from stream_app.domain.rows import LATER, NEVER, RING_DAYS, empty_rows, pack_ids, unpack_id
+from stream_app.domain.rows import ID_BYTES, LATER, pack_ids, unpack_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from stream_app.domain.counters import Segments, Transition
     from stream_app.domain.events import Definition, EventBatch
     from stream_app.domain.periods import Calendar
 
-    Rows = NDArray[np.void]
     Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Touched:
-    """The days of one definition's events in a batch: (row, day) pairs sorted and unique, and their groups by row.
-
-    Attributes:
-        rows, days: the pairs, shape (m,).
-        starts: where each user's pairs begin, shape (u,).
-        users: the row of each group, shape (u,).
-        earliest: least event time of each group (ms), shape (u,).
-        old_first, old_last: the user's first and last day before the batch, NEVER where there was none, shape (u,).
-        group: the group of each pair, shape (m,).
-    """
-
-    rows: Ints
-    days: Ints
-    starts: Ints
-    users: Ints
-    earliest: Ints
-    old_first: Ints
-    old_last: Ints
-    group: Ints
-
-
 class UserTable:
-    """Rows of users, the index to them, and their segments.
+    """State of users, the index to it, and their segments.
 
     Args:
         definitions: the retention definitions to keep, in a fixed order.
         calendar: the business time zone and week start.
         segments: the partition's segment values, shared with its counters.
+
+    Attributes:
+        first: by user, the time (ms) of the first event of any kind, LATER for none; int64.
+        combo: by user, the number of the combination of segment values that event carried; int32.
+        id_form, id: by user, that event's id; see `domain.rows.pack_id`.
+        long_ids: by user, the whole id where `id` does not hold it.
+        activities: one a definition.
     """
 
     def __init__(self, definitions: Sequence[Definition], calendar: Calendar, segments: Segments) -> None:
@@ -68,16 +48,17 @@ class UserTable:
         self.calendar = calendar
         self.segments = segments
         self.index = HashIndex()
-        self.rows: Rows = empty_rows(512, len(self.definitions))
+        self.first = np.full(64, LATER, np.int64)
+        self.combo = np.zeros(64, np.int32)
+        self.id_form = np.zeros(64, np.uint8)
+        self.id = np.zeros(64, f"S{ID_BYTES}")
         self.long_ids: dict[int, str] = {}
-        self._dirty = np.zeros(512, np.bool_)
-        # A row holds no user_id, only its hash in the index: the ids of dirty rows are kept until these are written.
+        self.activities = tuple(Activity(definition, calendar) for definition in self.definitions)
+        # Only a user_id's hash is kept, in the index: the ids of changed users are, until these are written.
         self._names: list[bytes] = []
-        self._name_at = np.full(512, -1, np.int32)  # by row, its place in `_names`
+        self._name_at = np.full(64, -1, np.int32)  # by user, the place in `_names`; -1: unchanged
         self._combo_source: object = None
         self._combo_map = np.zeros(0, np.int64)
-        # The first events found in the batch at hand: rows, times, combinations, event ids.
-        self._pending: tuple[Ints, Ints, Ints, list[str]] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -85,121 +66,152 @@ class UserTable:
     @property
     def nbytes(self) -> int:
         """Bytes held for the users, all told."""
-        return self.rows.nbytes + self.index.nbytes + self._dirty.nbytes + self._name_at.nbytes
+        columns = (self.first, self.combo, self.id_form, self.id, self._name_at)
+        return self.index.nbytes + sum(c.nbytes for c in columns) + sum(a.nbytes for a in self.activities)
 
     def advance(self, batch: EventBatch) -> list[Transition]:
-        """Joins a batch into the rows. Returns the cells that users entered and left; their order does not matter."""
+        """Joins a batch. Returns the cells that users entered and left; their order does not matter."""
         if not len(batch):
             return []
-        rows = self._rows_of(batch.users)
+        users = self._users_of(batch.users)
+        transitions = self._join_first_events(batch, users)
         days = self.calendar.days(batch.times)
-        moved = self._first_events(batch, rows)
-        touched = [self._touch(d, definition, batch, rows, days) for d, definition in enumerate(self.definitions)]
-        slow = np.unique(np.concatenate([moved, *(self._out_of_order(d, t) for d, t in enumerate(touched))]))
-        transitions: list[Transition] = []
-        if slow.size:
-            transitions += fold(self.rows.take(slow), self.definitions, self.calendar, sign=-1)
-        self._set_first_events()
-        for d, (definition, touch) in enumerate(zip(self.definitions, touched, strict=True)):
-            if touch.users.size:
-                in_order = ~np.isin(touch.users, slow) if slow.size else np.ones(touch.users.size, np.bool_)
-                self._join(d, touch)
-                transitions += self._moves(d, definition, touch, in_order)
-        if slow.size:
-            transitions += fold(self.rows.take(slow), self.definitions, self.calendar, sign=1)
-            self._dirty[slow] = True
-        self._keep_names(rows, batch.users)
+        for activity in self.activities:
+            chosen = _matching(activity.definition, batch.kinds)
+            if chosen is None:
+                transitions += self._join_days(activity, batch, users, days, batch.times, None)
+            elif chosen.size:
+                transitions += self._join_days(
+                    activity, batch, users[chosen], days[chosen], batch.times[chosen], chosen
+                )
         return transitions
 
+    def fold(self, start: int, stop: int) -> list[Transition]:
+        """The cells that the users `start` to `stop` - 1 stand in."""
+        users = np.arange(start, min(stop, len(self)))
+        combos = self.combo[users].astype(np.int64)
+        return [transition for activity in self.activities for transition in activity.fold(users, combos, 1)]
+
     def take_dirty(self) -> tuple[list[bytes], Ints]:
-        """The users changed since the last call and their rows, in the order of rows; each is then clean."""
-        dirty = np.flatnonzero(self._dirty[: len(self.index)])
-        names = [self._names[place] for place in self._name_at[dirty].tolist()]
-        self._names = []
+        """The ids of the users changed since the last call and their numbers, rising; each is then clean."""
+        dirty = np.flatnonzero(self._name_at[: len(self.index)] >= 0)
+        places = self._name_at[dirty]
         self._name_at[dirty] = -1
-        self._dirty[dirty] = False
-        return names, dirty
+        taken, self._names = self._names, []
+        return list(map(taken.__getitem__, places.tolist())), dirty
 
-    def restore(self, users: Sequence[bytes], rows: Rows) -> Ints:
-        """Sets the rows of users as they were stored, `combo` already one of this table's. Returns their places."""
-        places = self.index.upsert(hash_keys(users))
-        self._reserve()
-        whole = f"V{rows.itemsize}"  # a view without fields is copied at once, rows field by field
-        self.rows.view(whole)[places] = rows.view(whole)
-        return places
+    def restore_users(self, names: Sequence[bytes], *, changed: bool = False) -> Ints:
+        """The numbers of users who are read back, with room for their state.
 
-    def _keep_names(self, rows: Ints, users: Sequence[bytes]) -> None:
-        """Keeps the user ids of the rows that became dirty; those of all events would cost more."""
-        new = np.flatnonzero(self._dirty[rows] & (self._name_at[rows] < 0))
-        self._name_at[rows[new]] = np.arange(len(self._names), len(self._names) + new.size)
-        self._names += [users[i] for i in new.tolist()]
+        Args:
+            names: their ids; one may come twice.
+            changed: whether they are to be written again.
+        """
+        users = self._users_of(names)
+        if changed:
+            self._note(users, names)
+        return users
 
-    def _rows_of(self, users: Sequence[bytes]) -> Ints:
-        rows = self.index.upsert(hash_keys(users))
-        self._reserve()
-        return rows
+    def _users_of(self, names: Sequence[bytes]) -> Ints:
+        users = self.index.upsert(hash_keys(names))
+        count = len(self.index)
+        if count > len(self.first):
+            self.first = grown(self.first, count, LATER)
+            self.combo = grown(self.combo, count, 0)
+            self.id_form = grown(self.id_form, count, 0)
+            self.id = grown(self.id, count, b"")
+            self._name_at = grown(self._name_at, count, -1)
+            for activity in self.activities:
+                activity.reserve(count)
+        return users
 
-    def _reserve(self) -> None:
-        if len(self.index) > len(self.rows):
-            size = len(self.rows)
-            while size < len(self.index):
-                size += size // 2 + 1
-            self.rows = _grown(self.rows, size, empty_rows(1, len(self.definitions)))
-            self._dirty = _grown(self._dirty, size, False)
-            self._name_at = _grown(self._name_at, size, -1)
+    def _note(self, users: Ints, names: Sequence[bytes]) -> None:
+        """Keeps the ids of users who changed and were clean; `names` has the id of each of `users`."""
+        new = np.flatnonzero(self._name_at[users] < 0)
+        self._name_at[users[new]] = np.arange(len(self._names), len(self._names) + new.size)
+        self._names += map(names.__getitem__, new.tolist())
+
+    # -- activity
+
+    def _join_days(
+        self, activity: Activity, batch: EventBatch, users: Ints, days: Ints, times: Ints, chosen: Ints | None
+    ) -> list[Transition]:
+        """Joins events that are activity in the sense of one definition; `chosen` are their places in the batch."""
+        low = int(days.min())
+        day_bits = (int(days.max()) - low).bit_length()
+        pairs, order = _sorted((users << day_bits) | (days - low))
+        starts = _starts(pairs)
+        earliest = np.minimum.reduceat(times[order], starts)
+        pairs, event = pairs[starts], order[starts]
+        users, days = pairs >> day_bits, (pairs & ((1 << day_bits) - 1)) + low
+        combos = self.combo[users].astype(np.int64)
+        if chosen is not None:
+            event = chosen[event]
+        # The round of each pair: how many earlier days its user has in the batch.
+        new_user = _starts(users)
+        rounds = np.arange(users.size) - np.repeat(new_user, np.diff(new_user, append=users.size))
+        transitions: list[Transition] = []
+        for number in range(int(rounds.max()) + 1):
+            of = slice(None) if new_user.size == users.size else np.flatnonzero(rounds == number)
+            changed, moves = activity.join(users[of], days[of], earliest[of], combos[of])
+            transitions += moves
+            dirty = changed & (self._name_at[users[of]] < 0)
+            if dirty.any():
+                names = batch.users
+                self._note(users[of][dirty], [names[i] for i in event[of][dirty].tolist()])
+        return transitions
 
     # -- the first event, which decides a user's segments
 
-    def _first_events(self, batch: EventBatch, rows: Ints) -> Ints:
-        """Finds each user's first event in the batch where it comes before the one known.
+    def _join_first_events(self, batch: EventBatch, users: Ints) -> list[Transition]:
+        """Joins each user's first event of the batch where it comes before the one known.
 
-        Returns the rows of known users whose segments change by it.
+        Returns the cells of users whose segments change by it: left under the old, entered under the new ones.
         """
-        candidates = np.flatnonzero(batch.times <= self.rows["first"][rows])
-        self._pending = None
+        candidates = np.flatnonzero(batch.times <= self.first[users])
         if not candidates.size:
-            return np.zeros(0, np.int64)
-        order = candidates[np.lexsort((batch.times[candidates], rows[candidates]))]
-        starts = np.flatnonzero(np.concatenate([[True], np.diff(rows[order]) != 0]))
+            return []
+        order = candidates[np.lexsort((batch.times[candidates], users[candidates]))]
+        starts = _starts(users[order])
         best = order[starts].copy()
         # Where times are equal the least event id decides; that is rare, so it may be slow.
         times = batch.times[order]
-        same = np.flatnonzero((np.diff(rows[order]) == 0) & (np.diff(times) == 0)) + 1
+        same = np.flatnonzero((np.diff(users[order]) == 0) & (np.diff(times) == 0)) + 1
         group = np.searchsorted(starts, same, side="right") - 1
         for place, g in zip(order[same].tolist(), group.tolist(), strict=True):
             chosen = int(best[g])
             if batch.times[place] == batch.times[chosen] and _rank(batch, place) < _rank(batch, chosen):
                 best[g] = place
         keep = np.ones(best.size, np.bool_)
-        known = self.rows["first"][rows[best]]
+        known = self.first[users[best]]
         for g in np.flatnonzero(batch.times[best] == known).tolist():
-            row = int(rows[best[g]])
-            stored = self._event_id(row), self.segments.combos[self.rows["combo"][row]]
+            user = int(users[best[g]])
+            stored = self._event_id(user), self.segments.combos[self.combo[user]]
             keep[g] = _rank(batch, int(best[g])) < stored
         best = best[keep]
-        targets = rows[best]
-        combos = self._combos_of(batch)[batch.segments[best]]
-        self._pending = targets, batch.times[best], combos, [batch.event_ids[i] for i in best.tolist()]
-        existing = self.rows["first"][targets] != LATER
-        moved: Ints = targets[existing & (self.rows["combo"][targets] != combos)]
-        return moved
+        return self._set_first_events(batch, users[best], best)
 
-    def _set_first_events(self) -> None:
-        if self._pending is None:
-            return
-        targets, times, combos, event_ids = self._pending
-        self._pending = None
-        self.rows["first"][targets] = times
-        self.rows["combo"][targets] = combos
-        self.rows["id_form"][targets], self.rows["id"][targets], whole = pack_ids(event_ids)
+    def _set_first_events(self, batch: EventBatch, users: Ints, events: Ints) -> list[Transition]:
+        combos = self._combos_of(batch)[batch.segments[events]]
+        moved = (self.first[users] != LATER) & (self.combo[users] != combos)
+        movers, old, new = users[moved], self.combo[users[moved]].astype(np.int64), combos[moved]
+        transitions: list[Transition] = []
+        if movers.size:
+            for activity in self.activities:
+                transitions += activity.fold(movers, old, -1) + activity.fold(movers, new, 1)
+        self.first[users] = batch.times[events]
+        self.combo[users] = combos
+        places = events.tolist()
+        self.id_form[users], self.id[users], whole = pack_ids([batch.event_ids[i] for i in places])
         if self.long_ids:
-            for row in targets.tolist():
-                self.long_ids.pop(row, None)
-        self.long_ids |= {int(targets[place]): event_id for place, event_id in whole.items()}
-        self._dirty[targets] = True
+            for user in users.tolist():
+                self.long_ids.pop(user, None)
+        self.long_ids |= {int(users[place]): event_id for place, event_id in whole.items()}
+        self._note(users, [batch.users[i] for i in places])
+        return transitions
 
-    def _event_id(self, row: int) -> str:
-        return unpack_id(int(self.rows["id_form"][row]), bytes(self.rows["id"][row]), row, self.long_ids)
+    def _event_id(self, user: int) -> str:
+        return unpack_id(int(self.id_form[user]), bytes(self.id[user]), user, self.long_ids)
 
     def _combos_of(self, batch: EventBatch) -> Ints:
         """The table's number of each of the batch's combinations, shape (len(batch.combos),)."""
@@ -211,139 +223,31 @@ class UserTable:
             self._combo_map = np.concatenate([self._combo_map, np.array(new, np.int64)])
         return self._combo_map
 
-    # -- activity by definition
 
-    def _touch(self, d: int, definition: Definition, batch: EventBatch, rows: Ints, days: Ints) -> _Touched:
-        chosen = _matching(definition, batch.kinds)
-        rows, days, times = rows[chosen], days[chosen], batch.times[chosen]
-        if not rows.size:
-            none = np.zeros(0, np.int64)
-            return _Touched(none, none, none, none, none, none, none, none)
-        # One sortable number a pair: days fit in 24 bits, before and after 1970.
-        pairs = (rows << 24) + (days + (1 << 23))
-        order = np.argsort(pairs, kind="stable")
-        pairs = pairs[order]
-        new_pair = np.concatenate([[True], pairs[1:] != pairs[:-1]])
-        sorted_rows = rows[order]
-        new_user = np.concatenate([[True], sorted_rows[1:] != sorted_rows[:-1]])
-        earliest = np.minimum.reduceat(times[order], np.flatnonzero(new_user))
-        users = sorted_rows[new_user]
-        group = (np.cumsum(new_user) - 1)[new_pair]
-        of = self.rows["of"]
-        return _Touched(
-            rows=sorted_rows[new_pair],
-            days=days[order][new_pair],
-            starts=np.flatnonzero(new_user[new_pair]),
-            users=users,
-            earliest=earliest,
-            old_first=of["first_day"][users, d].astype(np.int64),
-            old_last=of["last_day"][users, d].astype(np.int64),
-            group=group,
-        )
+def _sorted(values: Ints) -> tuple[Ints, Ints]:
+    """Values of at least 0 in order, and the places they had; shapes (n,)."""
+    bits = int(values.size).bit_length()
+    if int(values.max()).bit_length() + bits > 62:
+        order = np.argsort(values, kind="stable")
+        return values[order], order
+    # Value and place as one number: NumPy sorts numbers in a tenth of the time that an argsort takes.
+    keys = (values << bits) | np.arange(values.size)
+    keys.sort()
+    return keys >> bits, keys & ((1 << bits) - 1)
 
-    def _out_of_order(self, d: int, t: _Touched) -> Ints:
-        """Users known to the definition for whom a day is new that is not after all their days."""
-        old_first, old_last = t.old_first[t.group], t.old_last[t.group]
-        late = np.flatnonzero((old_first != NEVER) & (t.days <= old_last))
-        if not late.size:
-            return np.zeros(0, np.int64)
-        rows, days = t.rows[late], t.days[late]
-        unseen = days < old_first[late]
-        within = np.flatnonzero(~unseen)
-        rows_in, days_in, first_in = rows[within], days[within], old_first[late][within]
-        for grain in Grain:
-            place = self.calendar.periods(grain, days_in) - self.calendar.periods(grain, first_in)
-            inside = np.flatnonzero(place < HORIZON[grain])
-            known = bits.test(self.rows["of"][grain.value][:, d], rows_in[inside], place[inside])
-            unseen[within[inside]] |= ~known
-        age = old_last[late] - days
-        near = np.flatnonzero(age < RING_DAYS)
-        unseen[near] |= ~bits.test(self.rows["of"]["ring"][:, d], rows[near], age[near])
-        return rows[unseen]
 
-    def _join(self, d: int, t: _Touched) -> None:
-        """Joins the touched days into the rows of one definition."""
-        of = self.rows["of"]
-        first = np.where(t.old_first == NEVER, t.days[t.starts], np.minimum(t.old_first, t.days[t.starts]))
-        ends = np.concatenate([t.starts[1:], [t.rows.size]]) - 1
-        last = np.maximum(t.old_last, t.days[ends])
-        back = np.flatnonzero((t.old_first != NEVER) & (first < t.old_first))
-        for grain in Grain:
-            words = of[grain.value][:, d]
-            start = self.calendar.periods(grain, first)
-            if back.size:
-                by = self.calendar.periods(grain, t.old_first[back]) - start[back]
-                words[t.users[back]] = bits.shift_up(words[t.users[back]], by)
-            place = self.calendar.periods(grain, t.days) - start[t.group]
-            inside = place < HORIZON[grain]
-            bits.set_sorted(words, t.rows[inside], place[inside])
-        ring = of["ring"][:, d]
-        on = np.flatnonzero((t.old_last != NEVER) & (last > t.old_last))
-        ring[t.users[on]] = bits.shift_up(ring[t.users[on]], last[on] - t.old_last[on])
-        age = (last[t.group] - t.days)[::-1]  # reversed, so that places rise within a row
-        rows = t.rows[::-1]
-        near = age < RING_DAYS
-        bits.set_sorted(ring, rows[near], age[near])
-        known = of["anchor"][t.users, d]
-        changed = (t.earliest < known) | (first != t.old_first) | (last != t.old_last)
-        of["anchor"][t.users, d] = np.minimum(known, t.earliest)
-        of["first_day"][t.users, d] = first
-        of["last_day"][t.users, d] = last
-        self._dirty[t.users[changed]] = True
+def ends_of_groups(values: Ints) -> Ints:
+    """The last place of each distinct value, in the order of values."""
+    ordered, order = _sorted(values)
+    return order[np.append(_starts(ordered)[1:], ordered.size) - 1]
 
-    def _moves(self, d: int, definition: Definition, t: _Touched, in_order: NDArray[np.bool_]) -> list[Transition]:
-        """The cells that users enter and leave whose new days all come after those known."""
-        name, combo = definition.name, self.rows["combo"]
-        fresh = t.old_first == NEVER
-        first = np.where(fresh, t.days[t.starts], t.old_first)
-        new = np.flatnonzero(in_order[t.group] & (fresh[t.group] | (t.days > t.old_last[t.group])))
-        rows, days, group = t.rows[new], t.days[new], t.group[new]
-        previous = np.concatenate([[NEVER], days[:-1]])
-        opening = np.concatenate([[True], group[1:] != group[:-1]])[: group.size]
-        previous = np.where(opening, t.old_last[group], previous[: group.size])
-        born = np.flatnonzero(fresh & in_order)
-        closing = np.concatenate([group[1:] != group[:-1], [True]])[: group.size]
-        moves: list[Transition] = []
-        for grain in Grain:
-            start = self.calendar.periods(grain, first)
-            periods = self.calendar.periods(grain, days)
-            index = periods - start[group]
-            before = np.where(previous == NEVER, -1, self.calendar.periods(grain, previous) - start[group])
-            entered = np.flatnonzero((index > before) & (index < HORIZON[grain]))
-            moves.append(
-                Cells(
-                    name,
-                    measure(grain, "on"),
-                    combo[rows[entered]].astype(np.int64),
-                    periods[entered],
-                    index[entered],
-                    1,
-                )
-            )
-            moves.append(
-                Cells(
-                    name,
-                    measure(grain, "size"),
-                    combo[t.users[born]].astype(np.int64),
-                    start[born],
-                    np.zeros(born.size, np.int64),
-                    1,
-                )
-            )
-            # The last index moves from that of the last day known to that of the last new day.
-            limit = HORIZON[grain] - 1
-            ended, began = np.minimum(index[closing], limit), np.minimum(before[opening], limit)
-            users, base = rows[closing], start[group[closing]]
-            moved = ended != began
-            left = moved & (began >= 0)
-            last = measure(grain, "last")
-            combos = combo[users].astype(np.int64)
-            moves.append(Cells(name, last, combos[moved], (base + ended)[moved], ended[moved], 1))
-            moves.append(Cells(name, last, combos[left], (base + began)[left], began[left], -1))
-        window = definition.inactivity_days
-        covered = np.where(previous == NEVER, days, np.maximum(days, previous + window))
-        moves.append(Spans(name, combo[rows].astype(np.int64), covered, days + window, 1))
-        return moves
+
+def _starts(ordered: Ints) -> Ints:
+    """The places at which a value differs from the one before it: where its group begins."""
+    new = np.empty(ordered.size, np.bool_)
+    new[:1] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return np.flatnonzero(new)
 
 
 def _rank(batch: EventBatch, place: int) -> tuple[str, tuple[str, ...]]:
@@ -351,18 +255,12 @@ def _rank(batch: EventBatch, place: int) -> tuple[str, tuple[str, ...]]:
     return batch.event_ids[place], batch.combos[batch.segments[place]]
 
 
-def _matching(definition: Definition, kinds: NDArray[np.int8]) -> NDArray[np.int64]:
-    """The events that are activity in the sense of a definition; a refund never is."""
+def _matching(definition: Definition, kinds: NDArray[np.int8]) -> Ints | None:
+    """The events that are activity in the sense of a definition, None for all; a refund never is."""
     if definition.returns == "visit":
-        return np.flatnonzero(kinds == Kind.VISIT)
-    if definition.returns == "purchase":
-        return np.flatnonzero(kinds == Kind.PURCHASE)
-    return np.flatnonzero(kinds != Kind.REFUND)
-
-
-def _grown(column: NDArray[Any], size: int, fill: Any) -> NDArray[Any]:
-    """A longer copy of a column, the new part filled."""
-    grown = np.empty(size, column.dtype)
-    grown[: column.size] = column
-    grown[column.size :] = fill
-    return grown
+        matching = kinds == Kind.VISIT
+    elif definition.returns == "purchase":
+        matching = kinds == Kind.PURCHASE
+    else:
+        matching = kinds != Kind.REFUND
+    return None if matching.all() else np.flatnonzero(matching)

@@ -12,11 +12,10 @@ import numpy as np
 
 from stream_app.codecs import dead_letters
 from stream_app.codecs.partials import SourceStatus, Status, encode_block, encode_status
-from stream_app.codecs.rows import Marker, RowEncoder, Source, encode_marker, restore_rows
+from stream_app.codecs.rows import Marker, RowDecoder, RowEncoder, Source, encode_marker
 from stream_app.domain.counters import Counters, Segments
 from stream_app.domain.errors import StateMismatchError
 from stream_app.domain.fingerprint import differences
-from stream_app.domain.fold import fold
 from stream_app.domain.periods import DAY_MS, HORIZON, Calendar, Grain
 from stream_app.domain.users import UserTable
 from stream_app.domain.watermarks import Progress, watermark
@@ -155,12 +154,13 @@ class SourcePartition:
         """
         marker: Marker | None = None
         unreadable: Exception | None = None
+        decoder = RowDecoder(self.table)
         async for part in parts:
             if part.marker is not None:
                 marker = part.marker
                 self._check(marker)
             try:
-                restore_rows(self.table, part.users, part.rows)
+                decoder.restore(part.users, part.rows)
             except (ValueError, TypeError) as error:
                 # Rows of another configuration may have another form; the marker that says so comes after them.
                 unreadable = unreadable or error
@@ -181,10 +181,8 @@ class SourcePartition:
             self.readings[topic] = _Reading(
                 max(offset, beginnings[topic]), None if source is None else source.last_event, now
             )
-        rows = self.table.rows
         for start in range(0, len(self.table), 50_000):
-            part_rows = rows[start : min(start + 50_000, len(self.table))]
-            self.counters.apply(fold(part_rows, self.config.definitions, self.config.calendar))
+            self.counters.apply(self.table.fold(start, start + 50_000))
             await asyncio.sleep(0)
         self.counters.touch_all()
         self.ready = True

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stream_app.codecs.partials import decode_block, decode_key, encode_block
-from stream_app.codecs.rows import RowEncoder, restore_rows
+from stream_app.codecs.rows import RowDecoder, RowEncoder
 from stream_app.domain.counters import ACTIVE, BlockKey, Counters, Segments
 from stream_app.domain.events import ENGAGEMENT, NO_VALUE, REPURCHASE, EventBatch, Kind
-from stream_app.domain.fold import fold
+from stream_app.domain.index import hash_keys
 from stream_app.domain.merging import Merged
-from stream_app.domain.rows import NEVER, RING_DAYS, unpack_id
+from stream_app.domain.rows import RING_DAYS, unpack_id
 from stream_app.domain.users import UserTable
 
 if TYPE_CHECKING:
@@ -98,33 +98,37 @@ class Part:
     def crash(self) -> None:
         """Forgets what was not written, and recovers from what was."""
         self._begin()
-        restore_rows(self.table, list(self.log), list(self.log.values()))
-        self.counters.apply(fold(self.rows, self.definitions, self.calendar))
+        RowDecoder(self.table).restore(list(self.log), list(self.log.values()))
+        self.counters.apply(self.table.fold(0, len(self.table)))
         self.counters.touch_all()
 
-    @property
-    def rows(self) -> Any:
-        return self.table.rows[: len(self.table)]
+    def row(self, user: int, definition: int = 0) -> Any:
+        """A user's row of one definition, None without activity in its sense."""
+        activity = self.table.activities[definition]
+        place = int(activity.place[user])
+        return None if place < 0 else activity.rows[place]
 
     def users(self) -> dict[bytes, tuple[Any, ...]]:
-        """Every user's row with what its numbers stand for; the row of a user is found by its id in the log."""
+        """What is kept of every user with what its numbers stand for; users are found by their ids in the log."""
         self.commit()
         restored = Part(self.calendar, dimensions=self.dimensions)
         restored.definitions = self.definitions
         restored._begin()
-        restore_rows(restored.table, list(self.log), list(self.log.values()))
+        table = restored.table
+        RowDecoder(table).restore(list(self.log), list(self.log.values()))
         found = {}
-        for place, user in enumerate(self.log):
-            row = restored.table.rows[place]
-            event_id = unpack_id(int(row["id_form"]), bytes(row["id"]), place, restored.table.long_ids)
-            values = restored.segments.combos[int(row["combo"])]
-            found[user] = (int(row["first"]), event_id, values, row["of"].tobytes())
+        for user in self.log:
+            (place,) = table.index.find(hash_keys([user])).tolist()
+            event_id = unpack_id(int(table.id_form[place]), bytes(table.id[place]), place, table.long_ids)
+            values = restored.segments.combos[int(table.combo[place])]
+            rows = [restored.row(place, d) for d in range(len(self.definitions))]
+            found[user] = (int(table.first[place]), event_id, values, *(r if r is None else r.tobytes() for r in rows))
         return found
 
     def first_known_day(self, window: int) -> int:
         """The first day whose whole inactivity window every ring still holds."""
-        last = self.rows["of"]["last_day"]
-        return int(last.max()) - RING_DAYS + window + 1 if last.size and last.max() != NEVER else 0
+        last = [int(a.rows["last_day"][: len(a)].max()) for a in self.table.activities if len(a)]
+        return max(last) - RING_DAYS + window + 1 if last else 0
 
 
 def nonzero(blocks: Iterable[tuple[BlockKey, Any]], *, active_from: int | None = None) -> dict[BlockKey, list[int]]:
@@ -142,7 +146,7 @@ def nonzero(blocks: Iterable[tuple[BlockKey, Any]], *, active_from: int | None =
 def folded(part: Part) -> Counters:
     """Counters made of the rows alone."""
     counters = Counters(part.segments)
-    counters.apply(fold(part.rows, part.definitions, part.calendar))
+    counters.apply(part.table.fold(0, len(part.table)))
     return counters
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from support.counting import Part, definitions, nonzero
+import numpy as np
+from support.counting import Part, nonzero
 from support.engine import CALENDAR, DAY, START
 
 from stream_app.domain import fold as module
 from stream_app.domain.counters import ALL, Counters
-from stream_app.domain.fold import fold
 from stream_app.domain.rows import empty_rows
 
 DAY0 = START // DAY
@@ -24,6 +24,12 @@ def users(count: int) -> Part:
     return part
 
 
+def folded(part: Part, sign: int) -> list:
+    users = np.arange(len(part.table))
+    combos = part.table.combo[users].astype(np.int64)
+    return [move for activity in part.table.activities for move in activity.fold(users, combos, sign)]
+
+
 def counted(part: Part, *transitions) -> dict:
     counters = Counters(part.segments)
     for some in transitions:
@@ -33,23 +39,22 @@ def counted(part: Part, *transitions) -> dict:
 
 def test_leaving_takes_back_what_entering_added():
     part = users(20)
-    entered = fold(part.rows, part.definitions, CALENDAR)
-    left = fold(part.rows, part.definitions, CALENDAR, sign=-1)
+    entered, left = folded(part, 1), folded(part, -1)
     assert counted(part, entered, left) == {}
     assert counted(part, entered) == nonzero(part.counters.blocks())
 
 
 def test_rows_are_folded_in_slices_of_any_size(monkeypatch):
     part = users(20)
-    whole = counted(part, fold(part.rows, part.definitions, CALENDAR))
+    whole = counted(part, folded(part, 1))
     monkeypatch.setattr(module, "_SLICE", 3)
-    assert counted(part, fold(part.rows, part.definitions, CALENDAR)) == whole
+    assert counted(part, folded(part, 1)) == whole
 
 
-def test_rows_without_activity_are_in_no_cell():
+def test_no_users_are_in_no_cell():
     part = Part(CALENDAR)
-    assert counted(part, fold(empty_rows(5, 2), definitions(), CALENDAR)) == {}
-    assert fold(empty_rows(0, 2), definitions(), CALENDAR) == []
+    assert module.fold(empty_rows(0), np.zeros(0, np.int64), part.definitions[0], CALENDAR) == []
+    assert part.table.fold(0, 10) == []
 
 
 def test_windows_of_activity_that_overlap_count_once():
@@ -58,6 +63,6 @@ def test_windows_of_activity_that_overlap_count_once():
         {"user": "u", "time": START + day * DAY, "kind": "visit", "event_id": str(day), "segment": {}}
         for day in (0, 1, 3, 10)
     ])  # fmt: skip
-    found = counted(part, fold(part.rows, part.definitions, CALENDAR))
+    found = counted(part, folded(part, 1))
     active = {k.period - DAY0: v for k, v in found.items() if k.measure == "day.active" and k.series == ALL}
     assert active == {key: [1] for key in [0, 1, 2, 3, 4, 5, 10, 11, 12]}

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import uuid
 
+import numpy as np
 import pytest
 
-from stream_app.domain.rows import LATER, LONG, NEVER, SHORT, UUID, empty_rows, pack_id, pack_ids, row_type, unpack_id
+from stream_app.domain.rows import (
+    DEFINITION,
+    ID_BYTES,
+    LATER,
+    LONG,
+    NEVER,
+    SHORT,
+    UUID,
+    WORD_OF,
+    WORDS,
+    empty_rows,
+    pack_id,
+    pack_ids,
+    unpack_id,
+)
 
 SOME = uuid.UUID("0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")
 
@@ -36,10 +51,9 @@ def test_an_event_id_is_kept_whole(event_id, form):
     assert kept_form == form
     assert len(raw) <= 16
     assert (whole is None) == (form != LONG)
-    rows = empty_rows(1, 2)
-    rows["id"] = raw
+    kept = np.array([raw], f"S{ID_BYTES}")
     long_ids = {} if whole is None else {0: whole}
-    assert unpack_id(kept_form, bytes(rows["id"][0]), 0, long_ids) == event_id
+    assert unpack_id(kept_form, bytes(kept[0]), 0, long_ids) == event_id
 
 
 def test_many_event_ids_are_packed_as_each_by_itself():
@@ -53,13 +67,15 @@ def test_many_event_ids_are_packed_as_each_by_itself():
 
 
 def test_an_empty_row_knows_nothing():
-    (row,) = empty_rows(1, 2)
-    assert row["first"] == row["of"][0]["anchor"] == LATER
-    assert row["of"][1]["first_day"] == row["of"][1]["last_day"] == NEVER
-    assert not row["of"][0]["day"].any()
+    (row,) = empty_rows(1)
+    assert row["anchor"] == LATER
+    assert row["first_day"] == row["last_day"] == NEVER
+    assert not row["day"].any()
 
 
-def test_a_user_s_row_takes_few_bytes():
-    """At most 250 bytes a user in the worker, with the index; a definition is 104 of them."""
-    assert row_type(1).itemsize == 29 + 104
-    assert row_type(2).itemsize + 16 <= 254
+def test_a_row_is_made_of_whole_words():
+    assert DEFINITION.itemsize == 8 * WORDS == 104
+    words = empty_rows(3).view(np.uint64)
+    words[2 * WORDS + WORD_OF["week"]] = 5
+    assert words.view(DEFINITION)["week"].tolist() == [[0, 0], [0, 0], [5, 0]]
+    assert words.view(DEFINITION)["first_day"].tolist() == [NEVER] * 3

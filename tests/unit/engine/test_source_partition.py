@@ -13,7 +13,6 @@ from stream_app.codecs.partials import decode_block, decode_key, decode_status
 from stream_app.codecs.rows import MARKER_KEY, Source
 from stream_app.domain.counters import BlockKey, Counters
 from stream_app.domain.errors import StateMismatchError
-from stream_app.domain.fold import fold
 from stream_app.engine.ledger import Fenced
 from stream_app.engine.source import MAX_PENDING
 
@@ -275,7 +274,7 @@ async def test_a_crash_at_any_commit_changes_no_figure():
     await source.take(chunk(values[at:], at))
     assert nonzero(source.counters.blocks()) == nonzero(whole.counters.blocks())
     rebuilt = Counters(source.segments)
-    rebuilt.apply(fold(source.table.rows[: len(source.table)], source.config.definitions, source.config.calendar))
+    rebuilt.apply(source.table.fold(0, len(source.table)))
     assert nonzero(rebuilt.blocks()) == nonzero(whole.counters.blocks())
     assert source.totals == whole.totals
 
