@@ -6,6 +6,7 @@ refuses goes to `codecs.inspection`, which finds the reason or rescues it. Of a 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _CACHED_AMOUNTS = 65_536
 _UNKNOWN = -2
+_SEPARATOR = "\0"
 # Keeps the place of a record that cannot be read, so that rows and positions stay the same until the end.
 _PLACEHOLDER = Record("visit", "-", "-", 0)
 
@@ -85,10 +87,10 @@ class EventDecoder:
         records, refused = self._read(values)
         for row in refused:
             records[row] = inspect(row)
-        batch, suspects = self._columns(records)
+        users, suspects = _users(records, keys)
         bury(suspects)
-        if keys is not None:
-            bury(_mismatches(keys, batch.users))
+        batch, suspects = self._columns(records, users)
+        bury(suspects)
         bury(np.flatnonzero(batch.times > now_ms + self._tolerance).tolist())
         # Last, because a combination is only given a number for a good event.
         batch.segments = self._numbers(records, dead)
@@ -101,6 +103,10 @@ class EventDecoder:
 
     def _read(self, values: Sequence[bytes | None]) -> tuple[list[Record], list[int]]:
         """One record a value, and the rows that the typed decoder refused: they hold the placeholder."""
+        try:
+            return list(map(self._decode, values)), []  # type: ignore[arg-type]  # None is refused like other bad values
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+            pass  # one of them is bad: each by itself
         records: list[Record] = []
         refused: list[int] = []
         append, decode = records.append, self._decode
@@ -112,16 +118,11 @@ class EventDecoder:
                 append(_PLACEHOLDER)
         return records, refused
 
-    def _columns(self, records: list[Record]) -> tuple[EventBatch, set[int]]:
+    def _columns(self, records: list[Record], users: list[bytes]) -> tuple[EventBatch, set[int]]:
         """The columns of all records but their segments, and the rows with a value that is not valid."""
-        users = [record.user_id.encode() for record in records]
-        suspects = _bad_users(users)
         event_ids = [record.event_id for record in records]
-        lengths = np.fromiter(map(len, event_ids), np.int64, len(event_ids))
-        if lengths.min() == 0 or lengths.max() > LONGEST_ID:
-            suspects.update(np.flatnonzero((lengths == 0) | (lengths > LONGEST_ID)).tolist())
         instants = times.parse([record.occurred_at for record in records])
-        suspects.update(np.flatnonzero(instants == times.BAD).tolist())
+        suspects = set(np.flatnonzero(instants == times.BAD).tolist())
         kinds = np.zeros(len(records), np.int8)
         amounts = np.zeros(len(records), np.int64)
         orders: list[str | None] = [None] * len(records)
@@ -141,7 +142,7 @@ class EventDecoder:
     def _numbers(self, records: list[Record], dead: Container[int]) -> NDArray[np.int32]:
         """Numbers of the records' segments; -1 for a bad one, any other number for a dead record."""
         known = self._segments.known.get
-        numbers = np.array([known(bytes(record.segment), _UNKNOWN) for record in records], np.int32)
+        numbers = np.fromiter([known(bytes(record.segment), _UNKNOWN) for record in records], np.int32, len(records))
         for row in np.flatnonzero(numbers == _UNKNOWN).tolist():
             numbers[row] = 0 if row in dead else self._segments.number(bytes(records[row].segment))
         return numbers
@@ -170,20 +171,21 @@ class EventDecoder:
         return np.array(minor, np.int64), wrong
 
 
-def _bad_users(users: list[bytes]) -> set[int]:
-    bad: set[int] = set()
-    sizes = np.fromiter(map(len, users), np.int64, len(users))
-    if sizes.min() == 0 or sizes.max() > LONGEST_USER_ID:
-        bad.update(np.flatnonzero((sizes == 0) | (sizes > LONGEST_USER_ID)).tolist())
-    if b"\0" in b"".join(users):
-        bad.update(i for i, user in enumerate(users) if b"\0" in user)
-    return bad
-
-
-def _mismatches(keys: Sequence[bytes | None], users: list[bytes]) -> Iterable[int]:
-    if keys == users:
-        return ()
-    return [i for i, (key, user) in enumerate(zip(keys, users, strict=True)) if key != user]
+def _users(records: list[Record], keys: Sequence[bytes | None] | None) -> tuple[list[bytes], set[int]]:
+    """The user ids of records, and the rows in which one is not valid or not the record's key."""
+    text = _SEPARATOR.join([record.user_id for record in records])
+    joined = text.encode()
+    if joined.count(b"\0") == len(records) - 1 and len(joined) == len(text):  # no NUL in any, no character of two bytes
+        if keys is None:
+            return joined.split(b"\0"), set()
+        with suppress(TypeError):  # a record without a key
+            if b"\0".join(keys) == joined:  # type: ignore[arg-type]
+                return list(keys), set()  # type: ignore[arg-type]
+    users = [record.user_id.encode() for record in records]
+    bad = {i for i, user in enumerate(users) if b"\0" in user or len(user) > LONGEST_USER_ID}
+    if keys is not None:
+        bad |= {i for i, (key, user) in enumerate(zip(keys, users, strict=True)) if key != user}
+    return users, bad
 
 
 def _empty(combos: Sequence[tuple[str, ...]]) -> EventBatch:

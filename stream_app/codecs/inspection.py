@@ -7,7 +7,7 @@ field that visits do not have, is no number.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import msgspec
 
@@ -38,8 +38,8 @@ class Record(msgspec.Struct, gc=False):
     """The fields of one record as the typed decoder reads them; unknown fields are skipped."""
 
     type: Literal["visit", "purchase"]
-    event_id: str
-    user_id: str
+    event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
+    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_USER_ID)]  # characters; bytes: see columns
     occurred_at: str | int
     segment: msgspec.Raw = _NONE
     order_id: str | None = None

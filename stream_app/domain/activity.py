@@ -6,7 +6,7 @@ counters follow from it: whatever `join` yields adds up to what `fold` yields fr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Activity:
     def __init__(self, definition: Definition, calendar: Calendar) -> None:
         self.definition = definition
         self.rows: NDArray[np.void] = empty_rows(64)
-        self.place = np.full(64, -1, np.int32)
+        self.place: NDArray[np.int32] = np.full(64, -1, np.int32)
         self._calendar = calendar
         self._count = 0
         # Cells carry the names of measures; made once, not a batch.
@@ -231,14 +231,14 @@ class Activity:
         return moves + self.fold(users, combos, 1)
 
 
-def grown(column: NDArray[np.generic], wanted: int, fill: object) -> NDArray[np.generic]:
+def grown(column: NDArray[Any], wanted: int, fill: object) -> NDArray[Any]:
     """A longer copy of a column with room for `wanted`, the new part filled.
 
-    Small columns double; large ones grow by an eighth, because what is filled takes memory.
+    Small columns double; large ones grow by an eighth, because room that is not used takes memory, too.
     """
     size = max(len(column), 64)
     while size < wanted:
-        size += size if size < 4096 else size // 8
+        size += size if size < 65_536 else size // 8
     longer = np.empty(size, column.dtype)
     longer[: len(column)] = column
     longer[len(column) :] = fill

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from stream_app.domain.periods import Grain
 
+    Ints = NDArray[np.int64]
+
 #: `()` for all users, else (dimension, value).
 Series = tuple[()] | tuple[str, str]
 ALL: Series = ()
@@ -45,6 +47,21 @@ class BlockKey(NamedTuple):
     measure: str
     series: Series
     period: int
+
+
+class PageKey(NamedTuple):
+    """What the blocks of some series of one period count: those of group g are the series from `GROUP` * g on."""
+
+    definition: str
+    measure: str
+    period: int
+    group: int
+
+
+#: Users in transitions that may wait to be counted: what bounds their memory, at 24 bytes each.
+MOST_WAITING = 1 << 17
+#: Series that are published together: one record of them costs little more than one of a single series.
+GROUP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,50 +155,68 @@ class Counters:
         # (definition, measure) -> period -> int32 matrix (series, index); rows and columns grow by doubling.
         self._pages: dict[tuple[str, str], dict[int, NDArray[np.int32]]] = {}
         self._dirty: dict[tuple[str, str, int], NDArray[np.bool_]] = {}
+        # Transitions by definition and measure that are not counted yet, and how many users they are of.
+        self._waiting: dict[tuple[str, str], list[Transition]] = {}
+        self._waiting_size = 0
 
     def apply(self, transitions: Sequence[Transition]) -> None:
-        """Adds the transitions. Their order does not matter."""
+        """Adds the transitions, at the latest when blocks are asked for. Their order does not matter."""
         for transition in transitions:
-            if transition.combos.size:
-                if isinstance(transition, Cells):
-                    self._add_cells(transition)
-                else:
-                    self._add_spans(transition)
+            size = transition.combos.size
+            if size:
+                name = transition.measure if isinstance(transition, Cells) else ACTIVE
+                self._waiting.setdefault((transition.definition, name), []).append(transition)
+                self._waiting_size += size
+        if self._waiting_size > MOST_WAITING:
+            self._settle()
 
-    def _add_cells(self, cells: Cells) -> None:
+    def _settle(self) -> None:
+        """Counts the transitions that wait. Many at once cost less: what users leave and enter cancels out."""
+        waiting, self._waiting, self._waiting_size = self._waiting, {}, 0
+        for (definition, name), transitions in waiting.items():
+            combos = np.concatenate([t.combos for t in transitions])
+            signs = np.repeat([t.sign for t in transitions], [t.combos.size for t in transitions])
+            cells = [t for t in transitions if isinstance(t, Cells)]
+            spans = [t for t in transitions if isinstance(t, Spans)]
+            if cells:
+                periods, indexes = (np.concatenate([getattr(c, of) for c in cells]) for of in ("periods", "indexes"))
+                self._add_cells(definition, name, combos, periods, indexes, signs)
+            if spans:
+                first, stop = (np.concatenate([getattr(s, of) for s in spans]) for of in ("first", "stop"))
+                self._add_spans(definition, combos, first, stop, signs)
+
+    def _add_cells(self, definition: str, name: str, combos: Ints, periods: Ints, indexes: Ints, signs: Ints) -> None:
         # Users of one combination in one cell are counted first: there are far fewer cells than users.
-        low, width = int(cells.periods.min()), int(cells.indexes.max()) + 1
-        combos = len(self._segments.combos)
-        found, counts = _counted(((cells.periods - low) * combos + cells.combos) * width + cells.indexes)
-        if cells.sign < 0:
-            counts = -counts
+        low, width, known = int(periods.min()), int(indexes.max()) + 1, len(self._segments.combos)
+        found, counts = _netted(((periods - low) * known + combos) * width + indexes, signs)
         rest, indexes = np.divmod(found, width)
-        periods, of = np.divmod(rest, combos)
+        periods, of = np.divmod(rest, known)
         series = self._segments.series_of(of)
         bounds = np.flatnonzero(np.diff(periods)) + 1
         for start, stop in zip([0, *bounds.tolist()], [*bounds.tolist(), periods.size], strict=True):
-            period, rows, columns = int(periods[start]) + low, series[start:stop], indexes[start:stop]
-            page = self._page(cells.definition, cells.measure, period, int(columns.max()) + 1)
-            flat = (rows * page.shape[1] + columns[:, None]).ravel()
-            np.add.at(page.reshape(-1), flat, np.repeat(counts[start:stop], series.shape[1]))
-            self._touch(cells.definition, cells.measure, period)[rows.ravel()] = True
+            if start < stop:
+                period, rows, columns = int(periods[start]) + low, series[start:stop], indexes[start:stop]
+                page = self._page(definition, name, period, int(columns.max()) + 1)
+                flat = (rows * page.shape[1] + columns[:, None]).ravel()
+                np.add.at(page.reshape(-1), flat, np.repeat(counts[start:stop], series.shape[1]))
+                self._touch(definition, name, period)[rows.ravel()] = True
 
-    def _add_spans(self, spans: Spans) -> None:
-        low, high = int(spans.first.min()), int(spans.stop.max())
+    def _add_spans(self, definition: str, combos: Ints, first: Ints, stop: Ints, signs: Ints) -> None:
+        low, high = int(first.min()), int(stop.max())
         width, height = high - low + 1, len(self._segments.series)
         steps = np.zeros((height, width), np.int32)
-        for days, sign in ((spans.first, spans.sign), (spans.stop, -spans.sign)):
-            found, counts = _counted(spans.combos * width + (days - low))
-            combos, offsets = np.divmod(found, width)
-            series = self._segments.series_of(combos)
+        for days, sign in ((first, signs), (stop, -signs)):
+            found, counts = _netted(combos * width + (days - low), sign)
+            of, offsets = np.divmod(found, width)
+            series = self._segments.series_of(of)
             flat = (series * width + offsets[:, None]).ravel()
-            np.add.at(steps.reshape(-1), flat, np.repeat(sign * counts, series.shape[1]))
+            np.add.at(steps.reshape(-1), flat, np.repeat(counts, series.shape[1]))
         change = np.cumsum(steps, axis=1, dtype=np.int32)
         for offset in np.flatnonzero(change.any(axis=0)).tolist():
-            page = self._page(spans.definition, ACTIVE, low + offset, 1)
+            page = self._page(definition, ACTIVE, low + offset, 1)
             column = change[:, offset]
             page[:height, 0] += column
-            self._touch(spans.definition, ACTIVE, low + offset)[:height] |= column != 0
+            self._touch(definition, ACTIVE, low + offset)[:height] |= column != 0
 
     def _page(self, definition: str, name: str, period: int, width: int) -> NDArray[np.int32]:
         pages = self._pages.setdefault((definition, name), {})
@@ -208,20 +243,38 @@ class Counters:
 
     def touch_all(self) -> None:
         """Marks every block as changed, so that `take_dirty` gives them all."""
+        self._settle()
         for (definition, name), pages in self._pages.items():
             for period in pages:
                 self._touch(definition, name, period)[: len(self._segments.series)] = True
 
     def take_dirty(self) -> Iterator[tuple[BlockKey, NDArray[np.int64]]]:
         """The blocks changed since the last call, with their present values; each is then clean."""
+        self._settle()
         taken, self._dirty = self._dirty, {}
         for (definition, name, period), rows in taken.items():
             page = self._pages[definition, name][period]
             for row in np.flatnonzero(rows[: len(self._segments.series)]).tolist():
                 yield BlockKey(definition, name, self._segments.series[row], period), page[row].astype(np.int64)
 
+    def take_pages(self) -> Iterator[tuple[PageKey, NDArray[np.int32]]]:
+        """The groups of blocks of which one changed since the last call: (series, index); each is then clean.
+
+        The arrays are those that are counted in: they are to be read before the next `apply`.
+        """
+        self._settle()
+        taken, self._dirty = self._dirty, {}
+        height = len(self._segments.series)
+        for (definition, name, period), rows in taken.items():
+            page = self._pages[definition, name][period][:height]
+            for group in range(-(-len(page) // GROUP)):
+                if rows[group * GROUP : (group + 1) * GROUP].any():
+                    key = PageKey(definition, name, period, group)
+                    yield key, page[group * GROUP : (group + 1) * GROUP]
+
     def blocks(self) -> Iterator[tuple[BlockKey, NDArray[np.int64]]]:
         """Every block, whatever changed."""
+        self._settle()
         for (definition, name), pages in self._pages.items():
             for period, page in pages.items():
                 for row, series in enumerate(self._segments.series[: len(page)]):
@@ -235,11 +288,16 @@ def _room(wanted: int, had: int) -> int:
     return size
 
 
-def _counted(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The distinct values in order, and how often each is there."""
-    values.sort()
-    new = np.empty(values.size, np.bool_)
-    new[:1] = True
-    np.not_equal(values[1:], values[:-1], out=new[1:])
-    starts = np.flatnonzero(new)
-    return values[starts], np.diff(starts, append=values.size).astype(np.int32)
+def _netted(values: Ints, signs: Ints) -> tuple[Ints, NDArray[np.int32]]:
+    """The distinct values (0 or more) in order, and the sum of each one's signs; those of sum 0 are left out."""
+    if int(values.max()) <= 4 * values.size:  # a table costs less than sorting
+        sums = np.bincount(values, signs)
+        found = np.flatnonzero(sums)
+        return found, sums[found].astype(np.int32)
+    both = values * 2 + (signs < 0)
+    both.sort()
+    values = both >> 1
+    starts = np.flatnonzero(np.diff(values, prepend=-1))
+    sums = np.add.reduceat(1 - 2 * (both & 1), starts)
+    kept = np.flatnonzero(sums)
+    return values[starts[kept]], sums[kept].astype(np.int32)

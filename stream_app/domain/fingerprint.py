@@ -16,14 +16,27 @@ if TYPE_CHECKING:
     from stream_app.domain.periods import Calendar
 
 
-def fingerprint(definitions: Sequence[Definition], calendar: Calendar, dimensions: Sequence[str], currency: str) -> str:
+def fingerprint(
+    definitions: Sequence[Definition],
+    calendar: Calendar,
+    dimensions: Sequence[str],
+    currency: str,
+    row_format: int = ROW_FORMAT,
+) -> str:
     """A text that differs where state counted under one configuration has another meaning under the other.
 
-    It is readable JSON, so that a message can show both.
+    It is readable JSON, so that a message can show both, and `domain.migration` can tell what lies between them.
+
+    Args:
+        definitions: the retention definitions.
+        calendar: the business time zone and week start.
+        dimensions: names within `segment`.
+        currency: the reporting currency.
+        row_format: the form that rows are written in.
     """
     return orjson.dumps(
         {
-            "format": ROW_FORMAT,
+            "format": row_format,
             "horizon": {grain.value: periods for grain, periods in HORIZON.items()} | {"ring": RING_DAYS},
             "definitions": [[d.name, d.start, d.returns, d.inactivity_days] for d in definitions],
             "timezone": calendar.timezone,
@@ -32,6 +45,29 @@ def fingerprint(definitions: Sequence[Definition], calendar: Calendar, dimension
             "currency": currency,
         }
     ).decode()
+
+
+def row_format(stored: str) -> int:
+    """The form of the rows of state with this fingerprint; the present one where it does not say."""
+    try:
+        return int(orjson.loads(stored)["format"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ROW_FORMAT
+
+
+def of_figures(stored: str) -> str:
+    """The fingerprint of the figures that state gives: the form of its rows does not change them.
+
+    Format 1 stands for every form, because the first version wrote it: during a rolling upgrade each shows the
+    other's figures.
+
+    >>> of_figures('{"format":2,"timezone":"UTC"}')
+    '{"format":1,"timezone":"UTC"}'
+    """
+    try:
+        return orjson.dumps(orjson.loads(stored) | {"format": 1}).decode()
+    except (orjson.JSONDecodeError, TypeError):
+        return stored
 
 
 def differences(stored: str, now: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from stream_app.domain.counters import BlockKey, Series
 from stream_app.domain.metrics import Snapshot
 from stream_app.domain.watermarks import Progress, watermark
 
@@ -15,24 +16,41 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from stream_app.domain.counters import BlockKey, Series
+    from stream_app.domain.counters import PageKey
     from stream_app.domain.events import Definition
     from stream_app.domain.periods import Calendar
 
 
+#: Of one period: (definition, measure, period).
+_Period = tuple[str, str, int]
+#: Which series of a period: a group's number, or the series itself where it came by itself.
+_Group = int | Series
+
+
+class _Page(NamedTuple):
+    """Some series' blocks of one period, as a partition told them: cells (series, n) from index `first` on."""
+
+    epoch: int
+    series: tuple[Series, ...]
+    first: int
+    cells: NDArray[Any]
+
+
 @dataclass
 class _Partition:
-    """What one source partition has said: its epoch, its blocks by key, its sources' progress and its totals.
+    """What one source partition has said: its epoch, its pages by period, its sources' progress and its totals.
 
-    Blocks wait until the status comes that was written with them: half of what a commit says is never shown.
+    Pages wait until the status comes that was written with them: half of what a commit says is never shown.
+    `foreign` is the fingerprint of another configuration that the partition counts under, None for ours.
     """
 
     epoch: int = 0
-    waiting: dict[BlockKey, tuple[int, NDArray[np.int64]]] = field(default_factory=dict)
-    blocks: dict[BlockKey, tuple[int, NDArray[np.int64]]] = field(default_factory=dict)
+    waiting: dict[tuple[_Period, _Group], _Page] = field(default_factory=dict)
+    pages: dict[_Period, dict[_Group, _Page]] = field(default_factory=dict)
     progress: list[Progress] = field(default_factory=list)
     totals: Mapping[str, int] = field(default_factory=dict)
     told: bool = False
+    foreign: str | None = None
 
 
 class Merged:
@@ -43,6 +61,7 @@ class Merged:
         partitions: how many source partitions there are; until each has told of itself there is no watermark.
         lateness: allowed lateness (ms).
         previous: a watermark (ms) that was reached before; it never goes back.
+        fingerprint: of the figures; what was counted under another configuration is not added. None: of any.
     """
 
     def __init__(
@@ -54,48 +73,85 @@ class Merged:
         partitions: int,
         lateness: int,
         previous: int | None = None,
+        fingerprint: str | None = None,
     ) -> None:
         self._calendar, self._definitions, self._dimensions = calendar, tuple(definitions), tuple(dimensions)
         self._parts = [_Partition() for _ in range(partitions)]
-        self._lateness = lateness
+        self._lateness, self._fingerprint = lateness, fingerprint
         self.watermark = previous
         self._sums: dict[tuple[str, str, Series], dict[int, NDArray[np.int64]]] = {}
         self._shown: dict[tuple[str, str, Series], dict[int, NDArray[np.int64]]] = {}
-        self._dirty: set[BlockKey] = set()
+        self._dirty: set[_Period] = set()
+        self._totals: dict[_Period, NDArray[np.int64]] = {}
+        self._series: list[Series] = []
+        self._places: dict[tuple[Series, ...], NDArray[np.int64]] = {}
 
     def block(self, key: BlockKey, partition: int, epoch: int, cells: NDArray[np.int64]) -> None:
         """Takes a partition's block. It replaces the one before when the partition's next status comes."""
-        self._parts[partition].waiting[key] = (epoch, cells)
+        page = _Page(epoch, (key.series,), 0, cells.reshape(1, -1))
+        self._parts[partition].waiting[(key.definition, key.measure, key.period), key.series] = page
 
-    def status(self, partition: int, epoch: int, progress: Sequence[Progress], totals: Mapping[str, int]) -> None:
-        """Takes a partition's status, and the blocks before it. Blocks of an earlier epoch are void."""
+    def page(
+        self,
+        key: PageKey,
+        partition: int,
+        epoch: int,
+        series: tuple[Series, ...],
+        first: int,
+        cells: NDArray[np.int32],
+    ) -> None:
+        """Takes the blocks of a partition's group of series: cells (series, n), from index `first` on."""
+        place = (key.definition, key.measure, key.period), key.group
+        self._parts[partition].waiting[place] = _Page(epoch, series, first, cells)
+
+    def status(
+        self,
+        partition: int,
+        epoch: int,
+        progress: Sequence[Progress],
+        totals: Mapping[str, int],
+        fingerprint: str | None = None,
+    ) -> None:
+        """Takes a partition's status, and the blocks before it.
+
+        Blocks of an earlier epoch are void, and so are all of a partition that counts under another configuration.
+        """
         part = self._parts[partition]
         if epoch < part.epoch:
             return
-        current = {key: block for key, block in part.waiting.items() if block[0] >= epoch}
+        part.foreign = fingerprint if self._fingerprint is not None and fingerprint != self._fingerprint else None
+        for (period, group), page in part.waiting.items():
+            if page.epoch >= epoch and part.foreign is None:
+                part.pages.setdefault(period, {})[group] = page
+                self._dirty.add(period)
         part.waiting = {}
-        part.blocks |= current
-        self._dirty |= current.keys()
         if epoch > part.epoch:
             part.epoch = epoch
-            for key in [key for key, (old, _) in part.blocks.items() if old < epoch]:
-                del part.blocks[key]
-                self._dirty.add(key)
+            for period, groups in part.pages.items():
+                for group in [group for group, page in groups.items() if page.epoch < epoch]:
+                    del groups[group]
+                    self._dirty.add(period)
         part.progress, part.totals, part.told = list(progress), totals, True
 
     @property
+    def foreign(self) -> dict[int, str]:
+        """The partitions that count under another configuration, and its fingerprint: until there are none, no sum."""
+        return {number: part.foreign for number, part in enumerate(self._parts) if part.foreign is not None}
+
+    @property
     def complete(self) -> bool:
-        """Whether every source partition has told of itself."""
-        return all(part.told for part in self._parts)
+        """Whether every source partition has told of itself, under one configuration."""
+        return all(part.told and part.foreign is None for part in self._parts)
 
     def snapshot(self, now: int) -> tuple[Snapshot, set[BlockKey]]:
         """The figures at this instant of the wall clock (ms), and the blocks that changed since the last call.
 
         A snapshot does not change afterwards.
         """
-        dirty, self._dirty = self._dirty, set()
-        for key in dirty:
-            self._sum(key)
+        periods, self._dirty = self._dirty, set()
+        dirty: set[BlockKey] = set()
+        for period in periods:
+            self._sum(period, dirty)
         return self._snapshot(now, dirty), dirty
 
     def _snapshot(self, now: int, dirty: set[BlockKey]) -> Snapshot:
@@ -121,10 +177,43 @@ class Merged:
             totals=totals,
         )
 
-    def _sum(self, key: BlockKey) -> None:
-        found = [part.blocks[key][1] for part in self._parts if key in part.blocks]
-        total = np.zeros(max((len(cells) for cells in found), default=1) or 1, np.int64)
-        for cells in found:
-            total[: len(cells)] += cells
-        # A new array each time: snapshots given out hold the old one.
-        self._sums.setdefault((key.definition, key.measure, key.series), {})[key.period] = total
+    def _sum(self, key: _Period, dirty: set[BlockKey]) -> None:
+        """Adds up one period of all partitions, and says which series' blocks are not what they were."""
+        found = [page for part in self._parts for page in part.pages.get(key, {}).values()]
+        places = [self._places_of(page.series) for page in found]
+        width = max((page.first + page.cells.shape[1] for page in found), default=1) or 1
+        total = np.zeros((len(self._series), width), np.int64)
+        for page, place in zip(found, places, strict=True):
+            total[place, page.first : page.first + page.cells.shape[1]] += page.cells
+        former, self._totals[key] = self._totals.get(key), total
+        definition, measure, period = key
+        for place in _differing(former, total).tolist():
+            series = self._series[place]
+            # A new array each time: snapshots given out hold the old one.
+            self._sums.setdefault((definition, measure, series), {})[period] = total[place].copy()
+            dirty.add(BlockKey(definition, measure, series, period))
+
+    def _places_of(self, series: tuple[Series, ...]) -> NDArray[np.int64]:
+        """The rows of these series in every total."""
+        places = self._places.get(series)
+        if places is None:
+            known = {one: place for place, one in enumerate(self._series)}
+            for one in series:
+                if known.setdefault(one, len(known)) == len(self._series):
+                    self._series.append(one)
+            places = self._places[series] = np.array([known[one] for one in series], np.int64)
+        return places
+
+
+def _differing(former: NDArray[np.int64] | None, total: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The rows in which two totals differ; where one has fewer rows or columns, it has zeros there."""
+    if former is None:
+        return np.flatnonzero(total.any(axis=1))
+    if former.shape != total.shape:
+        shape = np.maximum(former.shape, total.shape)
+        grown = []
+        for one in (former, total):
+            grown.append(np.zeros(shape, np.int64))
+            grown[-1][: one.shape[0], : one.shape[1]] = one
+        former, total = grown
+    return np.flatnonzero((former != total).any(axis=1))

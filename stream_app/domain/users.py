@@ -48,15 +48,15 @@ class UserTable:
         self.calendar = calendar
         self.segments = segments
         self.index = HashIndex()
-        self.first = np.full(64, LATER, np.int64)
-        self.combo = np.zeros(64, np.int32)
-        self.id_form = np.zeros(64, np.uint8)
-        self.id = np.zeros(64, f"S{ID_BYTES}")
+        self.first: Ints = np.full(64, LATER, np.int64)
+        self.combo: NDArray[np.int32] = np.zeros(64, np.int32)
+        self.id_form: NDArray[np.uint8] = np.zeros(64, np.uint8)
+        self.id: NDArray[np.bytes_] = np.zeros(64, f"S{ID_BYTES}")
         self.long_ids: dict[int, str] = {}
         self.activities = tuple(Activity(definition, calendar) for definition in self.definitions)
         # Only a user_id's hash is kept, in the index: the ids of changed users are, until these are written.
         self._names: list[bytes] = []
-        self._name_at = np.full(64, -1, np.int32)  # by user, the place in `_names`; -1: unchanged
+        self._name_at: NDArray[np.int32] = np.full(64, -1, np.int32)  # by user, the place in `_names`; -1: unchanged
         self._combo_source: object = None
         self._combo_map = np.zeros(0, np.int64)
 
@@ -239,7 +239,8 @@ def _sorted(values: Ints) -> tuple[Ints, Ints]:
 def ends_of_groups(values: Ints) -> Ints:
     """The last place of each distinct value, in the order of values."""
     ordered, order = _sorted(values)
-    return order[np.append(_starts(ordered)[1:], ordered.size) - 1]
+    last: Ints = order[np.append(_starts(ordered)[1:], ordered.size) - 1]
+    return last
 
 
 def _starts(ordered: Ints) -> Ints:

@@ -67,13 +67,12 @@ def unpack(records: PartitionRecords) -> Iterator[Piece]:
         start = records.next_fetch_offset
         piece = Piece(start, max(batch.next_offset, start), [], [], [])
         if not _skipped(records, batch):
-            keys, values, offsets = piece.keys, piece.values, piece.offsets
-            for record in batch:
-                # A batch may begin before the position that was asked for.
-                if record.offset >= start:
-                    keys.append(record.key)
-                    values.append(record.value)
-                    offsets.append(record.offset)
+            found = list(batch)
+            # A batch may begin before the position that was asked for.
+            if found and found[0].offset < start:
+                found = [record for record in found if record.offset >= start]
+            piece.keys, piece.values = [record.key for record in found], [record.value for record in found]
+            piece.offsets = [record.offset for record in found]
         records.next_fetch_offset = piece.stop
         yield piece
 

@@ -15,6 +15,7 @@ import struct
 import time
 from collections import defaultdict
 from contextlib import contextmanager
+from itertools import zip_longest
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
 from stream_app.codecs.events import EventDecoder
-from stream_app.codecs.partials import encode_block
+from stream_app.codecs.partials import PageEncoder
 from stream_app.codecs.rows import RowEncoder
 from stream_app.domain.counters import Counters, Segments
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE
@@ -50,6 +51,7 @@ class Partition:
         self.table = UserTable((ENGAGEMENT, REPURCHASE), calendar, self.segments)
         self.counters = Counters(self.segments)
         self.encoder = RowEncoder(self.table)
+        self.pages = PageEncoder(self.segments, 0)
         self.decoder = EventDecoder(dimensions=DIMENSIONS, currency="USD", future_tolerance_ms=300_000)
         self.chunks = self.commits = 0
 
@@ -78,39 +80,45 @@ class Clock:
         self.spent[name] += time.process_time() - started
 
 
-def fetches(work: workload.Workload, batch_bytes: int) -> list[tuple[int, bytes]]:
-    """The answers to fetches, in the order of time: partition, and record batches of about 1 MB."""
-    found: list[tuple[int, bytes]] = []
-    builders: dict[int, BatchBuilder] = {}
-    open_fetches: dict[int, list[bytes]] = defaultdict(list)
-    offsets: dict[int, int] = defaultdict(int)
+def fetches(work: workload.Workload, batch_bytes: int) -> list[tuple[str, int, bytes]]:
+    """What fetches of about 1 MB bring: topic, partition, and record batches; in turns, as a consumer gets them."""
+    found: dict[tuple[str, int], list[bytes]] = defaultdict(list)
+    builders: dict[tuple[str, int], BatchBuilder] = {}
+    open_fetches: dict[tuple[str, int], list[bytes]] = defaultdict(list)
+    offsets: dict[tuple[str, int], int] = defaultdict(int)
 
-    def close(partition: int) -> None:
-        builder = builders.pop(partition)
+    def close(tp: tuple[str, int]) -> None:
+        builder = builders.pop(tp)
         batch = bytearray(builder._build())
-        OFFSET.pack_into(batch, 0, offsets[partition])  # as the broker does
-        offsets[partition] += builder.record_count()
-        open_fetches[partition].append(bytes(batch))
-        if sum(map(len, open_fetches[partition])) >= FETCH_BYTES:
-            found.append((partition, b"".join(open_fetches.pop(partition))))
+        OFFSET.pack_into(batch, 0, offsets[tp])  # as the broker does
+        offsets[tp] += builder.record_count()
+        open_fetches[tp].append(bytes(batch))
+        if sum(map(len, open_fetches[tp])) >= FETCH_BYTES:
+            found[tp].append(b"".join(open_fetches.pop(tp)))
 
-    for partition, key, value in work.records():
-        builder = builders.get(partition)
+    for topic, partition, key, value in work.records():
+        tp = topic, partition
+        builder = builders.get(tp)
         if builder is None or builder.append(timestamp=None, key=key, value=value) is None:
             if builder is not None:
-                close(partition)
-            builders[partition] = BatchBuilder(batch_bytes, 0)
-            builders[partition].append(timestamp=None, key=key, value=value)
-    return found
+                close(tp)
+            builders[tp] = BatchBuilder(batch_bytes, 0)
+            builders[tp].append(timestamp=None, key=key, value=value)
+    for tp in list(builders):
+        close(tp)
+    for tp, rest in open_fetches.items():
+        found[tp].append(b"".join(rest))
+    turns = zip_longest(*([(*tp, data) for data in fetched] for tp, fetched in found.items()))
+    return [fetch for turn in turns for fetch in turn if fetch is not None]
 
 
-def read(partition: int, data: bytes) -> Chunk:
+def read(topic: str, partition: int, data: bytes) -> Chunk:
     """A fetch's bytes to a chunk, as aiokafka and the scheduler do it."""
-    tp = SimpleNamespace(topic="visits", partition=partition)
+    tp = SimpleNamespace(topic=topic, partition=partition)
     records = PartitionRecords(
         tp, MemoryRecords(data), [], OFFSET.unpack_from(data)[0], None, None, True, READ_COMMITTED
     )
-    return join("visits", partition, list(unpack(records)))
+    return join(topic, partition, list(unpack(records)))
 
 
 def run(work: workload.Workload, batch_bytes: int) -> tuple[int, Clock, int]:
@@ -121,10 +129,10 @@ def run(work: workload.Workload, batch_bytes: int) -> tuple[int, Clock, int]:
     clock, loop, producer = Clock(), asyncio.new_event_loop(), NoProducer()
     events = rows = 0
     now = time.time_ns() // 1_000_000
-    for number, data in fetches(work, batch_bytes):
+    for topic, number, data in fetches(work, batch_bytes):
         part = parts[number]
         with clock.stage("unpack"):
-            chunk = read(number, data)
+            chunk = read(topic, number, data)
         with clock.stage("decode"):
             batch, dead = part.decoder.decode(chunk.keys, chunk.values, now)
         assert not dead, dead[0]
@@ -145,8 +153,8 @@ def run(work: workload.Workload, batch_bytes: int) -> tuple[int, Clock, int]:
             part.commits += 1
             if part.commits % COMMITS_A_PUBLICATION == 0:
                 with clock.stage("partials"):
-                    for key, block in part.counters.take_dirty():
-                        encode_block(key, block, number, 1)
+                    for key, cells in part.counters.take_pages():
+                        part.pages.encode(key, cells, 1)
     loop.close()
     return events, clock, rows
 

@@ -14,6 +14,8 @@ from aiokafka.producer.transaction_manager import TransactionManager, Transactio
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import TopicPartition
 
+from stream_app.engine.ledger import fill
+
 TP = TopicPartition("changelog", 0)
 
 
@@ -112,3 +114,20 @@ def test_the_arguments_the_ledgers_give():
     assert parameters["max_request_size"].default == 1_048_576
     assert parameters["linger_ms"].default == 0, "a commit would wait for the linger time"
     assert list(inspect.signature(AIOKafkaProducer.send_batch).parameters) == ["self", "batch", "topic", "partition"]
+
+
+def test_a_batch_filled_below_its_builder_is_the_same_as_one_filled_through_it():
+    """`engine.ledger.fill` goes past `BatchBuilder.append`."""
+    keys, values = [b"k%d" % n for n in range(60)], [b"v" * n for n in range(60)]
+    batches, start = [], 0
+    while start < len(keys):
+        below, through = BatchBuilder(700, 0, is_transactional=1), BatchBuilder(700, 0, is_transactional=1)
+        filled = fill(below, keys, values, start, 1_700_000_000_000)
+        for place in range(start, filled):
+            assert through.append(key=keys[place], value=values[place], timestamp=1_700_000_000_000)
+        assert filled == len(keys) or through.append(key=keys[filled], value=values[filled], timestamp=1) is None
+        assert below.record_count() == through.record_count() == filled - start > 0
+        batches.append(bytes(below._build()))
+        assert batches[-1] == bytes(through._build())
+        start = filled
+    assert len(batches) > 2

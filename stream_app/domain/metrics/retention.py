@@ -9,11 +9,12 @@ import numpy as np
 
 from stream_app.domain.counters import Series, measure
 from stream_app.domain.errors import QueryError
+from stream_app.domain.metrics.matrix import CohortMatrix
 from stream_app.domain.metrics.snapshot import choose, summed
 from stream_app.domain.periods import HORIZON, Grain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -81,53 +82,89 @@ def retention(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Which cohorts and indexes there are to show at a snapshot.
+
+    Attributes:
+        first: ordinal of the first cohort.
+        last_period: the latest period of which anything is known.
+        last_closed: the latest closed period.
+        horizon: the most indexes of a cohort.
+    """
+
+    first: int
+    last_period: int
+    last_closed: int
+    horizon: int
+
+    @property
+    def height(self) -> int:
+        """How many cohorts."""
+        return max(self.last_period - self.first + 1, 0)
+
+    def width(self, cohort: int) -> int:
+        """How many indexes a cohort's row has."""
+        return min(self.last_period - cohort + 1, self.horizon)
+
+    def observed(self, cohort: int) -> int:
+        """How many of them have closed."""
+        return min(max(self.last_closed - cohort + 1, 0), self.width(cohort))
+
+
+def frame_of(snapshot: Snapshot, grain: Grain, cohorts: Iterable[int]) -> Frame | None:
+    """The frame of a snapshot whose first cohort is the least of these; None where there is nothing to show."""
+    last_period, last_closed, first = (
+        snapshot.last_period(grain),
+        snapshot.last_closed(grain),
+        min(cohorts, default=None),
+    )
+    if last_period is None or last_closed is None or first is None:
+        return None
+    return Frame(first, last_period, last_closed, HORIZON[grain])
+
+
+def measures(grain: Grain, kind: str) -> tuple[str, str]:
+    """The measures of the cohorts' sizes, and of the cells that a kind of retention is made of."""
+    return measure(grain, "size"), measure(grain, "on" if kind == "classic" else "last")
+
+
+def shown(cells: NDArray[Any], sizes: NDArray[np.int64], kind: str) -> NDArray[Any]:
+    """Rows as they are shown, of cells (n, width) and sizes (n,): index 0 is the size, by the start event alone."""
+    # A user counts at every index up to that of the last return.
+    rows = cells.copy() if kind == "classic" else np.cumsum(cells[:, ::-1], axis=1, dtype=cells.dtype)[:, ::-1]
+    rows[:, 0] = sizes
+    return rows
+
+
 def _cohorts(
     snapshot: Snapshot, definition: str, grain: Grain, kind: str, series: Sequence[Series]
 ) -> list[dict[str, Any]]:
-    last_period, last_closed = snapshot.last_period(grain), snapshot.last_closed(grain)
-    sizes = _sizes(snapshot, definition, grain, series)
-    if last_period is None or last_closed is None or not sizes:
+    size, name = measures(grain, kind)
+    sizes = [snapshot.block(definition, size, one) for one in series]
+    frame = frame_of(snapshot, grain, (cohort for pages in sizes for cohort, block in pages.items() if block[0] > 0))
+    if frame is None:
         return []
-    first = min(sizes)
-    matrix = _matrix(snapshot, definition, grain, kind, series, first, max(sizes) - first + 1)
-    rows = []
-    for cohort in sorted(sizes):
-        width = min(last_period - cohort + 1, HORIZON[grain])
-        observed = min(max(last_closed - cohort + 1, 0), width)
-        retained: list[int | None] = matrix[cohort - first, :observed].tolist()
-        if retained:
-            retained[0] = sizes[cohort]  # index 0 is the cohort's size, by the start event alone
-        rows.append(
+    matrix = CohortMatrix(frame.first, frame.height, min(frame.height, frame.horizon), len(series))
+    matrix.follow(sizes, [snapshot.block(definition, name, one) for one in series])
+    rows = shown(matrix.cells, matrix.sizes, kind)
+    found = []
+    for row in np.flatnonzero(matrix.sizes > 0).tolist():
+        cohort = frame.first + row
+        width, observed = frame.width(cohort), frame.observed(cohort)
+        found.append(
             {
                 "start": snapshot.calendar.start_date(grain, cohort),
-                "size": sizes[cohort],
-                "retained": retained + [None] * (width - observed),
+                "size": int(matrix.sizes[row]),
+                "retained": rows[row, :observed].tolist() + [None] * (width - observed),
             }
         )
-    return rows
+    return found
 
 
 def _sizes(snapshot: Snapshot, definition: str, grain: Grain, series: Sequence[Series]) -> dict[int, int]:
     pages = summed(snapshot.block(definition, measure(grain, "size"), s) for s in series)
     return {cohort: int(block[0]) for cohort, block in pages.items() if block[0] > 0}
-
-
-def _matrix(
-    snapshot: Snapshot, definition: str, grain: Grain, kind: str, series: Sequence[Series], first: int, height: int
-) -> NDArray[np.int64]:
-    """Users by cohort (from `first` on) and index: shape (height, horizon)."""
-    matrix = np.zeros((height, HORIZON[grain]), np.int64)
-    name = measure(grain, "on" if kind == "classic" else "last")
-    for one in series:
-        for period, block in snapshot.block(definition, name, one).items():
-            indexes = np.flatnonzero(block)
-            cohorts = period - indexes - first
-            inside = (cohorts >= 0) & (cohorts < height)
-            matrix[cohorts[inside], indexes[inside]] += block[indexes[inside]]
-    if kind == "rolling":
-        # A user counts at every index up to that of the last return.
-        matrix = np.cumsum(matrix[:, ::-1], axis=1)[:, ::-1]
-    return matrix
 
 
 def closed_cells(snapshot: Snapshot, *, definition: str, grain: str, index: int, series: Series) -> list[Cell]:

@@ -56,30 +56,35 @@ class Snapshot:
         """Period -> block of one series; empty where nothing was counted."""
         return self.blocks.get((definition, measure, series), {})
 
-    def values(self, definition: str, size_measure: str, dimension: str) -> list[str]:
+    def values(
+        self, definition: str, size_measure: str, dimension: str, totals: SeriesTotals | None = None
+    ) -> list[str]:
         """The values of a dimension, those with most users first (equal counts: in order of their names)."""
         choose("segment", dimension, dict.fromkeys(self.dimensions, dimension))
-        totals = {
-            series[1]: sum(int(block[0]) for block in pages.values())
+        of = (totals or SeriesTotals()).of
+        users = {
+            series[1]: of(series, pages)
             for (name, measure, series), pages in self.blocks.items()
-            if name == definition and measure == size_measure and series and series[0] == dimension
+            if series and series[0] == dimension and measure == size_measure and name == definition
         }
-        return sorted((v for v, users in totals.items() if users), key=lambda v: (-totals[v], v))
+        return sorted((v for v, count in users.items() if count), key=lambda v: (-users[v], v))
 
     def segments(
-        self, definition: str, size_measure: str, dimension: str | None, top: int
+        self, definition: str, size_measure: str, dimension: str | None, top: int, totals: SeriesTotals | None = None
     ) -> list[tuple[dict[str, str], Sequence[Series]]]:
         """What to show: for each segment its name and the series that make it up.
 
-        Without a dimension that is all users; with one, its `top` largest values, and the rest as `(other)`.
+        Without a dimension that is all users; with one, its `top` largest values, and the rest as `(other)`. `totals`
+        is what earlier calls for the same definition and measure have added up.
         """
         if dimension is None:
             return [({}, [ALL])]
         if top < 1:
             raise QueryError(f"top: {top} is not a number of segments; use 1 or more")
-        values = self.values(definition, size_measure, dimension)
+        values = self.values(definition, size_measure, dimension, totals)
         shown = [v for v in values if v != OTHER][:top]
-        rest = [v for v in values if v not in set(shown)]
+        chosen = set(shown)
+        rest = [v for v in values if v not in chosen]
         segments: list[tuple[dict[str, str], Sequence[Series]]] = [({dimension: v}, [(dimension, v)]) for v in shown]
         if rest:
             segments.append(({dimension: OTHER}, [(dimension, v) for v in rest]))
@@ -98,6 +103,20 @@ class Snapshot:
     def as_of(self) -> str | None:
         """The watermark as an RFC 3339 instant."""
         return None if self.watermark is None else rfc3339(self.watermark)
+
+
+class SeriesTotals:
+    """The users of each series, added up from its pages; kept for as long as the pages are the same object."""
+
+    def __init__(self) -> None:
+        self._known: dict[Series, tuple[Mapping[int, NDArray[np.int64]], int]] = {}
+
+    def of(self, series: Series, pages: Mapping[int, NDArray[np.int64]]) -> int:
+        """The sum of the first cells of all pages."""
+        known = self._known.get(series)
+        if known is None or known[0] is not pages:
+            self._known[series] = known = (pages, sum([block.item(0) for block in pages.values()]))
+        return known[1]
 
 
 def summed(pages: Iterable[Mapping[int, NDArray[np.int64]]]) -> dict[int, NDArray[np.int64]]:

@@ -20,11 +20,15 @@ COMMIT = Commit(
 
 
 class Builder:
+    """A batch with room for so many records; the one below it, which takes them, is itself."""
+
     def __init__(self, room: int) -> None:
         self.records: list[tuple[bytes, bytes]] = []
         self.room = room
+        self._builder = self
 
-    def append(self, *, key, value, timestamp):
+    def append(self, offset, timestamp, key, value, headers):
+        assert offset == len(self.records)
         if len(self.records) >= self.room:
             return None
         self.records.append((key, value))
