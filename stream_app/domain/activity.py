@@ -205,8 +205,9 @@ class Activity:
         known = bits.unpack(ring)
         ages = np.arange(RING_DAYS)
         # Of an age beyond the ring nothing is known: as if there were no earlier day.
-        earlier = np.where(known & (ages > age[:, None]), ages, 10 * RING_DAYS + window).min(axis=1)
-        later = np.where(known & (ages < age[:, None]), ages, -1).max(axis=1)
+        before, after = known & (ages > age[:, None]), known & (ages < age[:, None])
+        earlier = np.where(before.any(axis=1), before.argmax(axis=1), RING_DAYS + window + age)
+        later = RING_DAYS - 1 - after[:, ::-1].argmax(axis=1)  # there is one: the last day, of age 0
         first = np.maximum(days, days - (earlier - age) + window)
         stop = np.minimum(days + window, days + (age - later))
         held = first < stop
