@@ -166,15 +166,19 @@ class RowDecoder:
         """
         if not names:
             return
-        heads = np.frombuffer(b"".join([value[:3].ljust(3, b"\xff") for value in values]), np.uint8).reshape(-1, 3)
-        kinds = heads[:, 0] + 256 * np.where(heads[:, 0] == 1, 0, heads[:, 1] + 256 * heads[:, 2].astype(np.int64))
         users = self._table.restore_users(names, changed=self._changed)
         last = ends_of_groups(users)
-        for kind in np.unique(kinds[last]).tolist():
-            of = last[kinds[last] == kind]
-            self._restore(kind & 0xFF, kind >> 8, users[of], [values[i] for i in of.tolist()])
+        if last.size < users.size:
+            users, values = users[last], [values[i] for i in last.tolist()]
+        heads = [value[:3] if value[:1] == b"\2" else value[:1] for value in values]
+        kinds = {head: number for number, head in enumerate(dict.fromkeys(heads))}
+        of_kind = np.fromiter(map(kinds.__getitem__, heads), np.int64, len(heads))
+        for head, number in kinds.items():
+            of = np.flatnonzero(of_kind == number)
+            same = values if of.size == len(values) else [values[i] for i in of.tolist()]
+            self._restore(int.from_bytes(head[:1]), int.from_bytes(head[1:], "little"), users[of], same)
 
-    def _restore(self, version: int, mask: int, users: Ints, values: list[bytes]) -> None:
+    def _restore(self, version: int, mask: int, users: Ints, values: Sequence[bytes]) -> None:
         """Puts values of one form back, each user's once."""
         table, layout = self._table, self._layout
         stored = _set_bits(mask) if version == 2 else list(range(layout.stored_definitions))

@@ -65,7 +65,7 @@ class Activity:
     def reserve(self, users: int) -> None:
         """Makes room for so many users."""
         if users > len(self.place):
-            self.place = grown(self.place, users, -1)
+            grow(self.place, users, -1)
 
     def take_places(self, users: Ints) -> Ints:
         """The places of users, shape (n,), each given once; who has no row gets an empty one."""
@@ -74,7 +74,7 @@ class Activity:
         if new.size:
             total = self._count + new.size
             if total > len(self.rows):
-                self.rows = grown(self.rows, total, empty_rows(1))
+                grow(self.rows, total, empty_rows(1))
             places[new] = np.arange(self._count, total)
             self.place[users[new]] = places[new]
             self._count = total
@@ -232,15 +232,14 @@ class Activity:
         return moves + self.fold(users, combos, 1)
 
 
-def grown(column: NDArray[Any], wanted: int, fill: object) -> NDArray[Any]:
-    """A longer copy of a column with room for `wanted`, the new part filled.
+def grow(column: NDArray[Any], wanted: int, fill: object) -> None:
+    """Makes a column longer in place, the new part filled. No view of it may be in use.
 
-    Small columns double; large ones grow by an eighth, because room that is not used takes memory, too.
+    Small columns double; large ones grow by an eighth, because room that is not used takes memory, too. In place, the
+    operating system moves pages; a copy would have to be written to fresh ones, at 1 us a user.
     """
-    size = max(len(column), 64)
+    old = size = len(column)
     while size < wanted:
         size += size if size < 65_536 else size // 8
-    longer = np.empty(size, column.dtype)
-    longer[: len(column)] = column
-    longer[len(column) :] = fill
-    return longer
+    column.resize(size, refcheck=False)
+    column[old:] = fill

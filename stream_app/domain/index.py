@@ -47,6 +47,18 @@ def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return value ^ (value >> np.uint64(32))
 
 
+def _groups(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """An order in which equal hashes lie side by side, and the places in it where each of them begins."""
+    order = np.argsort(hashes[:, 0])
+    ordered = hashes[order]
+    same = ordered[1:] == ordered[:-1]
+    if (same[:, 0] & ~same[:, 1]).any():  # two keys share 64 bits of 128
+        order = np.lexsort((hashes[:, 1], hashes[:, 0]))
+        ordered = hashes[order]
+        same = ordered[1:] == ordered[:-1]
+    return order, np.flatnonzero(np.concatenate([[True], ~same.all(axis=1)]))
+
+
 class HashIndex:
     """Rows by key hash. Rows are numbered 0, 1, 2 ... in the order of their first appearance."""
 
@@ -68,14 +80,14 @@ class HashIndex:
         rows = self.find(hashes)
         missing = np.flatnonzero(rows < 0)
         if missing.size:
-            wanted = np.ascontiguousarray(hashes[missing]).view(np.dtype((np.void, 16))).ravel()
-            _, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)
+            order, starts = _groups(hashes[missing])
             # Number the new keys by first appearance, so that rows do not depend on the hash function's order.
+            first = np.minimum.reduceat(order, starts)
             rank = np.empty(first.size, np.int64)
             rank[np.argsort(first)] = np.arange(first.size)
             start = self._count
             self._insert(hashes[missing[np.sort(first)]])
-            rows[missing] = start + rank[inverse.ravel()]
+            rows[missing[order]] = start + np.repeat(rank, np.diff(starts, append=order.size))
         return rows
 
     def find(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -90,7 +90,7 @@ def plan(stored: str, present: str) -> Same | Migrate | Rebuild:
     ]
     added = [name for name in after.dimensions if name not in before.dimensions]
     if added:
-        reasons.append(f"dimensions: {', '.join(added)} was not kept so far")
+        reasons.append(f"dimensions not kept so far: {', '.join(added)}")
     places = _definitions(before, after, reasons)
     if reasons:
         return Rebuild("; ".join(reasons))
@@ -135,7 +135,7 @@ def _told(before: _Configuration, after: _Configuration, places: tuple[int, ...]
     told: list[str] = []
     gone = [name for name in before.dimensions if name not in after.dimensions]
     if gone:
-        told.append(f"dimensions: {', '.join(gone)} is no longer kept")
+        told.append(f"dimensions no longer kept: {', '.join(gone)}")
     elif before.dimensions != after.dimensions:
         told.append("dimensions: they have another order")
     for place, definition in enumerate(before.definitions):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream_app.domain.activity import Activity, grown
+from stream_app.domain.activity import Activity, grow
 from stream_app.domain.events import Kind
 from stream_app.domain.index import HashIndex, hash_keys
 from stream_app.domain.rows import ID_BYTES, LATER, pack_ids, unpack_id
@@ -116,11 +116,11 @@ class UserTable:
         users = self.index.upsert(hash_keys(names))
         count = len(self.index)
         if count > len(self.first):
-            self.first = grown(self.first, count, LATER)
-            self.combo = grown(self.combo, count, 0)
-            self.id_form = grown(self.id_form, count, 0)
-            self.id = grown(self.id, count, b"")
-            self._name_at = grown(self._name_at, count, -1)
+            grow(self.first, count, LATER)
+            grow(self.combo, count, 0)
+            grow(self.id_form, count, 0)
+            grow(self.id, count, b"")
+            grow(self._name_at, count, -1)
             for activity in self.activities:
                 activity.reserve(count)
         return users

@@ -57,3 +57,10 @@ def test_it_takes_few_bytes_a_key():
     index = HashIndex()
     index.upsert(hash_keys([b"%d" % number for number in range(100_000)]))
     assert index.nbytes / len(index) <= 34
+
+
+def test_keys_that_share_half_a_hash_are_apart():
+    hashes = np.array([[7, 1], [7, 2], [7, 1], [3, 9], [7, 2], [7, 0]], np.uint64)
+    index = HashIndex()
+    assert index.upsert(hashes).tolist() == [0, 1, 0, 2, 1, 3]
+    assert index.find(hashes).tolist() == [0, 1, 0, 2, 1, 3]
