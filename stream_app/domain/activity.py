@@ -235,11 +235,11 @@ class Activity:
 def grow(column: NDArray[Any], wanted: int, fill: object) -> None:
     """Makes a column longer in place, the new part filled. No view of it may be in use.
 
-    Small columns double; large ones grow by an eighth, because room that is not used takes memory, too. In place, the
+    Small columns double; large ones grow by a sixteenth, because room that is not used takes memory, too. In place, the
     operating system moves pages; a copy would have to be written to fresh ones, at 1 us a user.
     """
     old = size = len(column)
     while size < wanted:
-        size += size if size < 65_536 else size // 8
+        size += size if size < 65_536 else size // 16
     column.resize(size, refcheck=False)
     column[old:] = fill

@@ -1,166 +1,149 @@
-"""The contenders, one run each: what came in, how long it took, what it used, and the matrix it found."""
+"""Who takes part: what each is called, what it needs, how it is run, and what is expected of it."""
 
 from __future__ import annotations
 
-import asyncio
+import importlib.util
 import json
-import re
+import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import servers
-from support.workers import ROOT, Worker
 
-from stream_app.domain.periods import EPOCH
-from tests.benchmarks import durable
-from tests.benchmarks.machine import Cores, marked, pinned, usage
+from tests.benchmarks.machine import Cores, pinned
+from tests.benchmarks.run import Run
+from tests.benchmarks.service import service
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from tests.benchmarks.workload import Matrix
+    from tests.benchmarks.log import Log
 
-PATIENCE = 240.0
-
-
-@dataclass(frozen=True)
-class Log:
-    """A filled topic: its broker, its name, and how many records each of its partitions holds."""
-
-    bootstrap: str
-    topic: str
-    ends: dict[int, int]
-
-    @property
-    def events(self) -> int:
-        return sum(self.ends.values())
+ROOT = Path(__file__).parents[2]
+JAVA_PEERS = Path(__file__).parent / "peers" / "java" / "peers"
+LONGEST_RUN = 900.0
+SERVICE, FAUST, CONFLUENT, AIOKAFKA = "stream-app", "faust", "confluent-kafka", "aiokafka"
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run. Seconds from the first record to the last one counted (the service: durable); CPU seconds in them."""
+class Contender:
+    """Who takes part.
 
-    events: int
-    seconds: float
-    cpu: float
-    peak: int
-    matrix: Matrix | None = None
-    note: str = ""
-
-    @property
-    def rate(self) -> float:
-        return self.events / self.seconds
-
-
-def service(log: Log, cores: Cores, folder: Path) -> Run:
-    """`stream-app run` with its default settings, from an empty state, until everything is durable.
-
-    The clock starts at the last look at which nothing was counted yet, and stops when the broker ended the transaction
-    that made the last partition's state durable.
+    Attributes:
+        name: for `--only`.
+        title: for the table.
+        run: runs it once on a log, pinned, in a folder.
+        missing: why it cannot run here, None if it can.
+        once: it takes minutes: one round is enough.
+        sampled: it would take half an hour: it reads the sample.
+        reads_only: a limit; it finds no matrix.
     """
-    app_id = servers.unique("bench")
-    worker = Worker(
-        folder, broker=log.bootstrap, app_id=app_id, visits_topic=log.topic, purchases_topic=log.topic,
-        dimensions="plan,country", session_timeout=10, log_level="warning",
+
+    name: str
+    title: str
+    run: Callable[[Log, Cores, Path], Run]
+    missing: Callable[[], str | None] = lambda: None
+    once: bool = False
+    sampled: bool = False
+    reads_only: bool = False
+
+
+def everybody(workers: int) -> list[Contender]:
+    """All contenders, the service a second time with so many workers if there are several."""
+    ours = Contender(SERVICE, "stream-app, exactly-once, every figure", service)
+    several = Contender(
+        f"{SERVICE}-{workers}", f"stream-app, {workers} workers, the broker on one's core",
+        partial(service, workers=workers), partial(_no_program, "redis-server", "redis-server"),
     )  # fmt: skip
-    with pinned(cores.worker), marked(app_id):
-        worker.start()
+    return [
+        python(FAUST, "idiomatic Faust, two tables", "faust_agent", "faust", sampled=True),
+        python("quix", "Quix Streams, exactly-once, RocksDB", "quix", "quixstreams", once=True),
+        python("bytewax", "Bytewax, recovery store", "bytewax_flow", "bytewax", once=True),
+        java("kafka-streams", "Kafka Streams, exactly_once_v2, RocksDB"),
+        java("flink-rocksdb", "Flink, RocksDB, exactly-once checkpoints"),
+        java("flink-heap", "Flink, heap, exactly-once checkpoints"),
+        ours,
+        *([several] if workers > 1 else []),
+        python(AIOKAFKA, "aiokafka, reading only", "aiokafka_reading", "aiokafka", reads_only=True),
+        python(CONFLUENT, "confluent-kafka, reading only", "confluent_reading", "confluent_kafka", reads_only=True),
+    ]
+
+
+def python(name: str, title: str, module: str, package: str, **traits: bool) -> Contender:
+    """A contender in Python: `peers/MODULE.py`, which needs a package."""
+
+    def missing() -> str | None:
+        if importlib.util.find_spec(package) is None:
+            return f"the package {package} is missing (pip install -e '.[bench]')"
+        return None
+
+    run = partial(external, name, [sys.executable, "-m", f"tests.benchmarks.peers.{module}"])
+    return Contender(name, title, run, missing, **traits)
+
+
+def java(name: str, title: str) -> Contender:
+    """A contender in Java: `peers/java`, built when it is first wanted."""
+
+    def missing() -> str | None:
+        if not JAVA_PEERS.exists():
+            return f"{JAVA_PEERS.relative_to(ROOT)} is missing"
+        built = subprocess.run([JAVA_PEERS, "build"], capture_output=True, text=True, check=False)
+        return f"it was not built: {built.stderr.strip()[-500:]}" if built.returncode else None
+
+    return Contender(name, title, partial(external, name, [str(JAVA_PEERS), "run", name]), missing)
+
+
+def _no_program(program: str, package: str) -> str | None:
+    return None if shutil.which(program) else f"{program} is missing (Debian: apt-get install {package})"
+
+
+def external(name: str, command: list[str], log: Log, cores: Cores, folder: Path) -> Run:
+    """Runs a contender as a process of its own, which writes what it found to a file and ends.
+
+    Raises RuntimeError where it failed, TimeoutError where it took many times what it should.
+    """
+    if name != FAUST:
+        return _once(name, command, log, cores, folder, min(120 + log.events / 300, LONGEST_RUN))
+    patience = 60 + log.events / 400
     try:
-        started, before = time.time(), usage(app_id)
-        while not _counted(worker):
-            started, before = time.time(), usage(app_id)
-            time.sleep(0.05)
-        servers.eventually_sync(lambda: _at_intervals(lambda: _counted(worker) >= log.events), PATIENCE, "counting")
-        after = usage(app_id)
-        snapshot = servers.eventually_sync(lambda: _complete(worker, log.events), 60, "the figures of all events")
-        assert snapshot["totals"]["counted"] == log.events, snapshot
-        found = _of_answer(worker.get("/api/v1/retention?definition=engagement&grain=day"))
-        assert worker.stop() == 0, worker.log[-4000:]
-    finally:
-        worker.kill()
-    finished, commits = asyncio.run(durable.covered_at(log.bootstrap, f"{app_id}-users-changelog", log.topic, log.ends))
-    return Run(log.events, finished - started, after.cpu - before.cpu, after.peak, found, f"{commits} transactions")
-
-
-def _counted(worker: Worker) -> int:
-    """Events that the worker has counted."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-    except OSError:
-        if not worker.running:  # an AssertionError would mean "not yet" to who waits
-            raise RuntimeError(f"the worker ended:\n{worker.log[-4000:]}") from None
-        return 0
-    return sum(int(float(value)) for value in re.findall(r"^stream_app_records_counted_total\S* (\S+)", text, re.M))
-
-
-def _at_intervals(condition: Any) -> bool:
-    # Each look costs the worker some milliseconds: few looks.
-    time.sleep(0.5)
-    return bool(condition())
-
-
-def _complete(worker: Worker, events: int) -> Any:
-    figures = worker.get("/api/v1/status").get("figures")
-    return figures if figures and figures["totals"].get("read") == events else None
-
-
-def _of_answer(answer: dict[str, Any]) -> Matrix:
-    """The cells of the API's answer that are closed and not zero."""
-    (everybody,) = answer["segments"]
-    cells: Matrix = {}
-    for cohort in everybody["cohorts"]:
-        year, month, day = map(int, cohort["start"].split("-"))
-        number = (EPOCH.replace(year, month, day) - EPOCH).days
-        cells |= {(number, index): users for index, users in enumerate(cohort["retained"]) if users}
-    return cells
-
-
-def idiomatic(log: Log, cores: Cores, folder: Path) -> Run:
-    """A Faust agent with two tables; see `idiomatic.py`."""
-    patience = 30 + log.events / 400
-    try:
-        found, note = _script("idiomatic", log, cores, folder, patience), ""
+        return _once(name, command, log, cores, folder, patience)
     except TimeoutError:
         # On a busy machine a Faust worker now and then joins its group and never reads (faust #523, #532).
-        found, note = _script("idiomatic", log, cores, folder, patience), "It stood still once and was started again."
-    cells = {(cohort, index): users for cohort, index, users in found["matrix"]}
-    return Run(found["events"], found["seconds"], found["cpu"], found["peak"], cells, note)
+        run = _once(name, command, log, cores, folder, patience)
+        return replace(run, note="It stood still once and was started again.")
 
 
-def reading(log: Log, cores: Cores, folder: Path) -> Run:
-    """aiokafka's consumer alone; see `reading.py`."""
-    found = _script("reading", log, cores, folder, PATIENCE)
-    return Run(found["events"], found["seconds"], found["cpu"], found["peak"])
-
-
-def _script(name: str, log: Log, cores: Cores, folder: Path, patience: float) -> dict[str, Any]:
-    """Runs a contender of this package as a process of its own and returns what it wrote.
-
-    Raises TimeoutError where it wrote nothing within so many seconds, RuntimeError where it ended without.
-    """
+def _once(name: str, command: list[str], log: Log, cores: Cores, folder: Path, patience: float) -> Run:
     result = folder / f"{servers.unique(name)}.json"
-    command = [sys.executable, "-m", f"tests.benchmarks.{name}", log.bootstrap, log.topic, str(log.events), str(result)]
     output = folder / f"{result.stem}.log"
+    arguments = [log.bootstrap, log.visits, log.purchases, str(log.events), str(result)]
+    environment = os.environ | {"TMPDIR": str(folder)}
     with pinned(cores.worker), output.open("wb") as sink:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=sink)
-
-    def written() -> bool:
-        time.sleep(0.1)
-        if process.poll():
-            raise RuntimeError(f"{name} ended:\n{output.read_text(errors='replace')[-4000:]}")
-        return result.exists()
-
+        process = subprocess.Popen(
+            [*command, *arguments], cwd=ROOT, env=environment, stdout=sink, stderr=sink, start_new_session=True
+        )
     try:
-        servers.eventually_sync(written, patience, name)
-    except AssertionError as late:
-        raise TimeoutError(f"{late}; it said:\n{output.read_text(errors='replace')[-4000:]}") from late
+        code = process.wait(patience)
+    except subprocess.TimeoutExpired as late:
+        raise TimeoutError(f"{name} took more than {patience:.0f} s; it said:\n{_tail(output)}") from late
     finally:
-        process.send_signal(signal.SIGKILL)  # it has written what it found, and leaves nothing that is needed
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    return dict(json.loads(result.read_text()))
+    if code or not result.exists():
+        raise RuntimeError(f"{name} ended with {code}:\n{_tail(output)}")
+    found = json.loads(result.read_text())
+    rows = found.get("matrix")
+    matrix = None if rows is None else {(cohort, index): users for cohort, index, users in rows}
+    return Run(found["events"], found["seconds"], found["cpu"], found["peak"], matrix, note=found.get("note", ""))
+
+
+def _tail(file: Path) -> str:
+    return file.read_text(errors="replace")[-4000:]

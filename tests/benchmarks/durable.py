@@ -66,13 +66,19 @@ async def commits(bootstrap: str, changelog: str, partition: int) -> Commits:
         return found
 
 
-async def covered_at(bootstrap: str, changelog: str, topic: str, ends: Mapping[int, int]) -> tuple[float, int]:
-    """The time (s) from which all records of a topic were durable, given its partitions' ends; and the transactions."""
+async def covered_at(bootstrap: str, changelog: str, ends: Mapping[str, Mapping[int, int]]) -> tuple[float, int]:
+    """The time (s) from which all records of the topics were durable, by topic and partition; and the transactions."""
     latest, count = 0.0, 0
-    for partition, end in ends.items():
+    for partition in sorted(set().union(*ends.values())):
+        due = {topic: parts[partition] for topic, parts in ends.items() if parts.get(partition)}
         found = await commits(bootstrap, changelog, partition)
         count += len(found)
-        times = [time for time, marker in found if topic in marker.sources and marker.sources[topic].offset >= end]
-        assert times, f"partition {partition}: no transaction covers offset {end}"
-        latest = max(latest, min(times))
+        times = [time for time, marker in found if _covers(marker, due)]
+        assert times or not due, f"partition {partition}: no transaction covers {due}"
+        latest = max(latest, min(times, default=0.0))
     return latest, count
+
+
+def _covers(marker: Marker, due: Mapping[str, int]) -> bool:
+    sources = marker.sources
+    return all(topic in sources and sources[topic].offset >= end for topic, end in due.items())

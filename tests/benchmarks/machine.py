@@ -28,6 +28,10 @@ class Cores:
         cores = sorted(os.sched_getaffinity(0))
         return cls({cores[0]}, {cores[-1]})
 
+    def of(self, number: int) -> set[int]:
+        """The core of one of several workers: the second one shares the broker's."""
+        return self.broker if number % 2 else self.worker
+
     @property
     def described(self) -> str:
         apart = self.broker != self.worker
