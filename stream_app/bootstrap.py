@@ -10,22 +10,22 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stream_app.agents import ingest, judge, merge, notify
-from stream_app.codecs.events import EventDecoder
+from stream_app.assembly import as_found, clock, source_config, source_offsets, topics_of
 from stream_app.domain.alerts import load_rules
 from stream_app.domain.errors import ConfigurationError, StreamAppError
-from stream_app.domain.fingerprint import fingerprint
+from stream_app.domain.fingerprint import of_figures
 from stream_app.domain.merging import Merged
 from stream_app.engine.app import ServiceApp
 from stream_app.engine.changelog import read_changelog
+from stream_app.engine.control import GuardedLedger, Lookout, Superseded, read_control, state_id
 from stream_app.engine.ledger import LedgerTopics, SoloLedger, TransactionalLedger, has_transactions
-from stream_app.engine.source import SourceConfig
 from stream_app.engine.sources import Sources
-from stream_app.engine.tables import DurableTable
-from stream_app.engine.topics import TopicAdmin, Topics
+from stream_app.engine.table_ledger import SoloTableLedger, TransactionalTableLedger, read_table
+from stream_app.engine.tables import Tables
+from stream_app.engine.topics import TopicAdmin
 from stream_app.exporters.observer import MetricsObserver
 from stream_app.exporters.prometheus import Metrics
 from stream_app.logs import configure_logging
@@ -44,11 +44,15 @@ if TYPE_CHECKING:
     from stream_app.domain.alerts import Rule
     from stream_app.domain.metrics import Snapshot
     from stream_app.engine.ledger import Ledger
+    from stream_app.engine.source import SourceConfig
+    from stream_app.engine.tables import TableLedger
     from stream_app.notifiers.base import Notifier
     from stream_app.settings import Settings
 
 log = logging.getLogger(__name__)
 
+#: Seconds between two looks of the web server at the store while figures are asked for.
+FOLLOW_SECONDS = 0.1
 #: Seconds that each part may take to stop.
 STOP_SECONDS = 10.0
 
@@ -68,7 +72,8 @@ class Service:
         self.metrics = Metrics(top=settings.top_values)
         self.health = HealthBoard()
         self._kafka: dict[str, object] = {"bootstrap_servers": settings.bootstrap_servers, "client_id": settings.app_id}
-        self._fingerprint = fingerprint(settings.definitions, settings.calendar, settings.dimensions, settings.currency)
+        self._fingerprint = of_figures(settings.fingerprint)
+        self._state = settings.app_id
         self._console = console
         self._partitions = 0
         # None: not yet since the assignment. Without rules there is something to judge too: alerts to withdraw.
@@ -87,31 +92,46 @@ class Service:
             undo.push_async_callback(self.store.close)
             self.web = WebServer(
                 settings.web_host, settings.web_port, self.store, self.health, self.metrics.registry,
-                status=self.status, top=settings.top_values,
+                status=self.status, top=settings.top_values, follow=FOLLOW_SECONDS,
             )  # fmt: skip
             await self.web.start()
             undo.push_async_callback(self.web.stop)
             admin = TopicAdmin(self._kafka, settings.replication)
+            generation = 1
+            if await admin.exists(self.names.control):
+                generation = (await read_control(self._kafka, self.names.control)).generation
+            self.names, self._state = topics_of(settings, generation), state_id(settings.app_id, generation)
             self._partitions = await admin.prepare(self.names, settings.partitions)
-            self._letter_limit = await admin.letter_limit(self.names.dead_letters)
+            for doubt in admin.doubts:
+                log.warning("Kafka is set up in a doubtful way: %s.", doubt)
             shared = not settings.embedded_broker and await has_transactions(self._kafka, settings.app_id)
             if not shared and not settings.embedded_broker:
                 log.warning("The broker has no transactions: this worker must be the only one of app_id %s.",
                             settings.app_id)  # fmt: skip
-            self._compose(shared=shared)
+            config = source_config(
+                settings, self.names, partitions=self._partitions, atomic=shared,
+                letter_limit=await admin.letter_limit(self.names.dead_letters),
+            )  # fmt: skip
+            config = await as_found(
+                config, self._kafka, self.names, admin, group=self._state, tolerance=settings.future_tolerance
+            )
+            self._lookout = Lookout(self._kafka, self.names.control, generation, self.fail)
+            self._compose(config, shared=shared)
             await self.app.start()
             undo.pop_all()
         watch = Watch(
-            self.sources, self.merger, self.notify, self.outlets, self.health, self.metrics, _clock, self.fail,
+            self.sources, self.merger, self.notify, self.outlets, self.health, self.metrics, clock, self.fail,
             connected=lambda: self.app.consumer.connected,
         )  # fmt: skip
-        self._watching = asyncio.create_task(watch.run())
+        self._watching = [asyncio.create_task(watch.run())]
+        if shared:
+            self._watching.append(asyncio.create_task(self._lookout.run()))
 
-    def _compose(self, *, shared: bool) -> None:
+    def _compose(self, config: SourceConfig, *, shared: bool) -> None:
         settings = self.settings
         servers = ";".join(f"kafka://{server}" for server in settings.bootstrap_servers.split(","))
         self.app = ServiceApp(
-            settings.app_id,
+            self._state,
             self.names,
             broker=servers,
             broker_session_timeout=settings.session_timeout,
@@ -120,7 +140,7 @@ class Service:
             topic_replication_factor=settings.replication,
         )
         self.sources = Sources(
-            self._source_config(),
+            config,
             ledger=lambda number: self._ledger(number, shared=shared),
             changelog=lambda number: read_changelog(self._kafka, self.names.changelog, number),
             offsets=self._offsets if shared else self._unknown_offsets,
@@ -131,54 +151,44 @@ class Service:
             fail=self.fail,
         )
         self.app.sources = self.sources
-        states = self.app.tables.add(DurableTable(self.app, name="alert-states", partitions=1, beacon=self.app.beacon))
-        outbox = self.app.tables.add(DurableTable(self.app, name="outbox", partitions=1, beacon=self.app.beacon))
+        self.tables = self.app.service_tables = Tables(
+            {judge.TABLE: self.names.alert_states, notify.TABLE: self.names.outbox},
+            ledger=lambda: self._table_ledger(shared=shared),
+            read=lambda topic: read_table(self._kafka, topic),
+            fail=self.fail,
+        )
         self.outlets = Outlets(self.app, self.store, self.metrics, self.health, self.rules)
-        self.judge = judge.Judge(states, self.rules, self.outlets.write, self.outlets.show_alerts)
-        self.merger = merge.Merger(self.app, self._fresh, self.outlets.publish, _clock)
-        self.notify = notify.Notify(self.app, outbox, self._notifiers(), time.time, self._observe_notification)
+        self.notify = notify.Notify(self.tables, self._notifiers(), _steady(), self._observe_notification)
+        self.judge = judge.Judge(
+            self.tables,
+            self.rules,
+            owe=self.notify.owe,
+            show=self.outlets.show_alerts,
+            line=lambda change: judge.line(self.names.alerts, settings.app_id, change),
+        )
+        self.merger = merge.Merger(
+            self.app, self._fresh, self.outlets.publish, clock,
+            reached=lambda: self.judge.watermark, ready=lambda: self.tables.tenure is not None,
+        )  # fmt: skip
         ingest.register(self.app, self.fail)
-        merge.register(self.app, self.merger, self.fail, min(settings.partials_interval, 1.0))
+        merge.register(self.app, self.merger, self.fail)
         judge.register(self.app, self.judge, lambda: self.outlets.snapshot, self.fail)
         notify.register(self.app, self.notify, self.fail, 0.5)
         self.app.rewind = self._rewind
 
-    def _source_config(self) -> SourceConfig:
-        s = self.settings
-        return SourceConfig(
-            definitions=s.definitions,
-            calendar=s.calendar,
-            dimensions=s.dimensions,
-            max_values=s.max_values,
-            fingerprint=self._fingerprint,
-            topics=self.names.sources,
-            letter_limit=self._letter_limit,
-            lateness=int(s.allowed_lateness * 1000),
-            idle_after=int(s.idle_after * 1000),
-            partials_interval=s.partials_interval,
-            clock=_clock,
-            decoder=lambda: EventDecoder(
-                dimensions=s.dimensions,
-                currency=s.currency,
-                future_tolerance_ms=int(s.future_tolerance * 1000),
-                minor_units=s.minor_units,
-            ),
-        )
-
     def _ledger(self, number: int, *, shared: bool) -> Ledger:
         topics = LedgerTopics(self.names.changelog, self.names.partials, self.names.dead_letters)
         if shared:
-            return TransactionalLedger(self._kafka, self.settings.app_id, number, topics, 1)
+            return TransactionalLedger(self._kafka, self._state, number, topics, 1)
         return SoloLedger(self._kafka, number, topics, 1)
 
+    def _table_ledger(self, *, shared: bool) -> TableLedger:
+        if not shared:
+            return SoloTableLedger(self._kafka)
+        return GuardedLedger(TransactionalTableLedger(self._kafka, self.settings.app_id), self._lookout)
+
     async def _offsets(self, number: int) -> tuple[dict[str, int], dict[str, int]]:
-        consumer = AIOKafkaConsumer(**self._kafka)
-        try:
-            await consumer.start()
-            tps = [TopicPartition(topic, number) for topic in self.names.sources]
-            beginnings, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
-        finally:
-            await consumer.stop()
+        beginnings, ends = await source_offsets(self._kafka, self.names.sources, [number])
         return {tp.topic: o for tp, o in beginnings.items()}, {tp.topic: o for tp, o in ends.items()}
 
     async def _unknown_offsets(self, _number: int) -> tuple[dict[str, int], dict[str, int]]:
@@ -198,14 +208,13 @@ class Service:
 
     def _rewind(self) -> None:
         self.merger.rewind()
-        self.notify.reset()
         self.outlets.begin()
 
     def _fresh(self) -> Merged:
         s = self.settings
         return Merged(
             s.calendar, s.definitions, s.dimensions, partitions=self._partitions,
-            lateness=int(s.allowed_lateness * 1000), previous=self.judge.watermark,
+            lateness=int(s.allowed_lateness * 1000), fingerprint=self._fingerprint,
         )  # fmt: skip
 
     def _observe_notification(self, kind: str, outcome: str) -> None:
@@ -242,9 +251,10 @@ class Service:
 
     async def stop(self) -> None:
         """Commits what was counted, then closes everything. Never raises."""
-        self._watching.cancel()
-        for what, end in (("sources", self.sources.stop), ("app", self.app.stop), ("web", self.web.stop),
-                          ("store", self.store.close)):  # fmt: skip
+        for watching in self._watching:
+            watching.cancel()
+        for what, end in (("sources", self.sources.stop), ("tables", self.tables.stop), ("app", self.app.stop),
+                          ("web", self.web.stop), ("store", self.store.close)):  # fmt: skip
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await end()
@@ -255,25 +265,14 @@ class Service:
         """What this worker alone knows, for the API."""
         if not hasattr(self, "sources"):
             return {"partitions": [], "lag": None, "merging": False}
-        lag = sum(s.lag for source in self.sources.owned.values() for s in source.status(_clock()).values())
+        lag = sum(s.lag for source in self.sources.owned.values() for s in source.status(clock()).values())
         return {"partitions": sorted(self.sources.owned), "lag": lag, "merging": self.merger.active}
 
 
-def _clock() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def topics_of(settings: Settings) -> Topics:
-    """The names of all topics."""
-    return Topics(
-        visits=settings.visits_topic,
-        purchases=settings.purchases_topic,
-        changelog=f"{settings.app_id}-users-changelog",
-        partials=f"{settings.app_id}-partials",
-        closings=f"{settings.app_id}-closings",
-        alerts=settings.alerts_topic,
-        dead_letters=settings.dead_letters_topic,
-    )
+def _steady() -> Callable[[], float]:
+    """Seconds since the epoch by the wall clock of now, going on evenly whatever happens to that clock."""
+    started = time.time() - time.monotonic()
+    return lambda: started + time.monotonic()
 
 
 def rules_of(settings: Settings) -> tuple[Rule, ...]:
@@ -329,6 +328,9 @@ async def _run(settings: Settings) -> int:
             waiting.result()
     except StreamAppError:
         raise
+    except Superseded as superseded:
+        log.warning("The worker ends: %s.", superseded)
+        return 1
     except (KafkaError, TimeoutError) as error:
         what = str(error) or type(error).__name__
         log.error(

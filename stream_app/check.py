@@ -6,8 +6,10 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from stream_app.bootstrap import rules_of, topics_of
+from stream_app.assembly import fits, source_config, topics_of
+from stream_app.bootstrap import rules_of
 from stream_app.domain.errors import ConfigurationError, StreamAppError
+from stream_app.engine.control import read_control
 from stream_app.engine.ledger import has_transactions
 from stream_app.engine.topics import TopicAdmin
 from stream_app.logs import configure_logging
@@ -43,10 +45,21 @@ async def _check_rules(settings: Settings) -> str:
 
 async def _check_broker(settings: Settings) -> str:
     kafka: dict[str, object] = {"bootstrap_servers": settings.bootstrap_servers}
-    names = topics_of(settings)
-    count = await TopicAdmin(kafka, settings.replication).prepare(names, settings.partitions, create=False)
-    kind = "with" if await has_transactions(kafka, settings.app_id) else "without (one worker only)"
-    return f"{settings.bootstrap_servers}, {count} partitions, transactions: {kind}"
+    admin, names = TopicAdmin(kafka, settings.replication), topics_of(settings)
+    generation = 1
+    if await admin.exists(names.control):
+        generation = (await read_control(kafka, names.control)).generation
+        names = topics_of(settings, generation)
+    count = await admin.prepare(names, settings.partitions, create=False)
+    for doubt in admin.doubts:
+        print(f"broker: doubtful: {doubt}", file=sys.stderr)  # noqa: T201
+    shared = await has_transactions(kafka, settings.app_id)
+    state = "none yet"
+    if await admin.exists(names.changelog):
+        config = source_config(settings, names, partitions=count, letter_limit=0, atomic=shared)
+        state = await fits(config, kafka, names, generation)
+    kind = "with" if shared else "without (one worker only)"
+    return f"{settings.bootstrap_servers}, {count} partitions, transactions: {kind}, state: {state}"
 
 
 async def _check_redis(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""The command line: run, demo, check, analyze."""
+"""The command line: run, demo, check, rebuild, analyze."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ class Program:
         from stream_app.check import check
 
         return check(settings)
+
+    def rebuild(self, settings: Settings, **options: bool) -> int:
+        """Count anew beside the running service, and switch over."""
+        from stream_app.rebuild import Options, rebuild
+
+        return rebuild(settings, Options(**options))
 
     def demo(self, settings: Settings, **options: Any) -> int:
         """Play real and simulated events through the service."""
@@ -104,19 +110,31 @@ def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     run = commands.add_parser("run", help="read events from Kafka, serve figures, raise alerts")
     demo = commands.add_parser("demo", help="the whole service on this machine, with real and simulated events")
     check = commands.add_parser("check", help="check configuration, rules and connections, then exit")
+    rebuild = commands.add_parser(
+        "rebuild", help="count anew from the source topics, then have the service switch over"
+    )
     analyze = commands.add_parser("analyze", help="retention of the events in a file, without Kafka")
 
-    for command, broker in ((run, ["--broker"]), (check, ["--broker"]), (demo, ["--broker", "--kafka"])):
+    connecting = ((run, ["--broker"]), (check, ["--broker"]), (rebuild, ["--broker"]), (demo, ["--broker", "--kafka"]))
+    for command, broker in connecting:
         what = "play through this broker instead of an embedded one" if command is demo else "Kafka to connect to"
         command.add_argument("--config", metavar="FILE", help="settings, YAML")
         command.add_argument(*broker, dest="broker", metavar="HOST:PORT", help=what)
+        if command is rebuild:
+            continue
         command.add_argument("--redis", metavar="URL", help="Redis to keep the figures in; without it an embedded one")
         command.add_argument("--rules", metavar="FILE", help="alert rules, YAML")
+    rebuild.add_argument(
+        "--from-retained", action="store_true", help="count what the source topics still hold, if not every event"
+    )
+    rebuild.add_argument(
+        "--delete-old", action="store_true", help="delete the former state's topics once no worker is left in it"
+    )
     demo.add_argument("--once", action="store_true", help="exit when everything is through, with a summary")
     demo.add_argument("--json", action="store_true", help="with --once: the purchase log's monthly matrix as JSON")
     demo.add_argument("--port", dest="web_port", metavar="N", help="port of the page")
     _analyze_options(analyze)
-    return parser, {"run": run, "demo": demo, "check": check, "analyze": analyze}
+    return parser, {"run": run, "demo": demo, "check": check, "rebuild": rebuild, "analyze": analyze}
 
 
 def _analyze_options(parser: _Parser) -> None:
@@ -215,12 +233,14 @@ def _terminal_width() -> int | None:
 
 
 def _serve(program: Program, args: argparse.Namespace) -> int:
-    """Run, demo and check: those that need settings."""
+    """Run, demo, check and rebuild: those that need settings."""
     names = ("broker", "redis", "rules", "web_port")
     overrides = {name: getattr(args, name, None) for name in names}
     settings = load_settings(args.config, os.environ, overrides)
     if args.command == "check":
         return program.check(settings)
+    if args.command == "rebuild":
+        return program.rebuild(settings, from_retained=args.from_retained, delete_old=args.delete_old)
     try:
         if args.command == "run":
             return program.run(settings)

@@ -17,7 +17,6 @@ _CHATTY = (
     "mode",
     "aiokafka",
     "stream_app.engine.app",
-    "stream_app.engine.tables",
     "stream_app.engine.transport",
 )
 _CLIENT = "aiokafka"

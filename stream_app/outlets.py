@@ -48,7 +48,7 @@ class Outlets:
         """At a new assignment: periods are announced again, in case the judge missed some."""
         self._announced = None
 
-    async def publish(self, snapshot: Snapshot, dirty: set[BlockKey]) -> None:
+    async def publish(self, snapshot: Snapshot, dirty: set[BlockKey] | None) -> None:
         """Shows a snapshot. A store that does not answer gets everything when it is back."""
         self.snapshot = snapshot
         self._metrics.show(snapshot)
@@ -57,7 +57,8 @@ class Outlets:
             await judge.announce(self._app, snapshot)
             self._announced, self._announced_at = closed, snapshot.watermark
         try:
-            await self._store.publish(snapshot, dirty)
+            with self._metrics.snapshot_seconds.time():
+                await self._store.publish(snapshot, dirty)
         except StoreUnavailable as error:
             self._metrics.snapshot_writes.labels("unavailable").inc()
             self._health.set("redis", State.DEGRADED, str(error))
@@ -71,12 +72,6 @@ class Outlets:
         self._metrics.show(None)
         self._metrics.alerts_firing.clear()
         self._health.remove("redis")
-
-    async def write(self, change: Change) -> None:
-        """Writes a change to the alerts topic; returns when it is there."""
-        topic = self._app.topic(self._app.names.alerts, key_serializer="raw", value_serializer="raw")
-        key, value = judge.line(change)
-        await (await topic.send(key=key, value=value, headers={notify.APP_HEADER: self._app.conf.id.encode()}))
 
     async def show_alerts(self, now: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> None:
         """Shows the alerts that are firing or pending, and the latest changes."""

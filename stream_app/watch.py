@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from stream_app.web.health import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from prometheus_client import Gauge
 
     from stream_app.agents.merge import Merger
     from stream_app.agents.notify import Notify
@@ -57,6 +59,7 @@ class Watch:
         self._merging = False
         self._flowed_at = time.monotonic()
         self._lags: set[tuple[str, str]] = set()
+        self._ages: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
         """Looks once a second, for good."""
@@ -104,14 +107,23 @@ class Watch:
         self._health.set("notifications", state, note)
 
     def _report_lag(self) -> int:
-        lags = {
-            (topic, str(number)): status.lag
-            for number, source in self._sources.owned.items()
-            for topic, status in source.status(self._clock()).items()
-        }
-        for gone in self._lags - lags.keys():
-            self._metrics.lag_records.remove(*gone)
-        for labels, lag in lags.items():
-            self._metrics.lag_records.labels(*labels).set(lag)
-        self._lags = set(lags)
-        return sum(lags.values())
+        now = self._clock()
+        lags: dict[tuple[str, str], float] = {}
+        ages: dict[tuple[str, str], float] = {}
+        for number, source in self._sources.owned.items():
+            for topic, status in source.status(now).items():
+                lags[topic, str(number)] = status.lag
+                if status.last_event is not None:
+                    ages[topic, str(number)] = (now - status.last_event) / 1000
+        _show(self._metrics.lag_records, lags, self._lags)
+        _show(self._metrics.newest_event_age_seconds, ages, self._ages)
+        self._lags, self._ages = set(lags), set(ages)
+        return int(sum(lags.values()))
+
+
+def _show(gauge: Gauge, values: Mapping[tuple[str, str], float], before: set[tuple[str, str]]) -> None:
+    """Sets a gauge by its labels; those that are gone are absent."""
+    for gone in before - values.keys():
+        gauge.remove(*gone)
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)

@@ -112,17 +112,21 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], timeout: float =
 
 
 class KafkaBroker:
-    """A real Kafka of one node; ports and data stay the same over stop, kill and start."""
+    """A real Kafka of one node; ports and data stay the same over stop, kill and start.
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    `properties` are lines of its configuration; they win over those of the script.
+    """
+
+    def __init__(self, data: Path, properties: Mapping[str, str] | None = None) -> None:
+        self.data, self.properties = data, dict(properties or {})
         self.port, self.controller_port = free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.url = f"kafka://{self.bootstrap}"
 
     def _run(self, command: str) -> subprocess.CompletedProcess[str]:
         ports = ["--port", str(self.port), "--controller-port", str(self.controller_port)]
-        arguments = [str(KAFKA_SCRIPT), command, *ports, "--data", str(self.data)]
+        more = [word for name, value in self.properties.items() for word in ("--property", f"{name}={value}")]
+        arguments = [str(KAFKA_SCRIPT), command, *ports, "--data", str(self.data), *more]
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=280, check=False)
         if done.returncode == KAFKA_PART_MISSING:
             missing(done.stderr.strip().splitlines()[-1])

@@ -197,7 +197,10 @@ STREAM = [
         "Watermark lag",
         "Event time behind the wall clock",
         "s",
-        {"watermark": "max(stream_app_event_time_lag_seconds)"},
+        {
+            "watermark": "max(stream_app_event_time_lag_seconds)",
+            "oldest of the newest events": "max(stream_app_newest_event_age_seconds)",
+        },
     ),
     lines(
         "Late events",
@@ -226,6 +229,25 @@ WORKERS = [
             "p99": quantile(0.99, "stream_app_chunk_seconds"),
         },
     ),
+    lines(
+        "Rows a second",
+        "Users' rows and records of counters written by commits",
+        "ops",
+        {
+            "rows": "sum(rate(stream_app_rows_written_total[$__rate_interval]))",
+            "partials": "sum(rate(stream_app_partials_written_total[$__rate_interval]))",
+        },
+    ),
+    lines(
+        "Dirty ratio",
+        "Rows written for each event counted: 1 where every event is of another user since the last commit",
+        "percentunit",
+        {
+            "rows an event": "sum(rate(stream_app_rows_written_total[$__rate_interval])) / "
+            "sum(rate(stream_app_records_counted_total[$__rate_interval]))"
+        },
+    ),
+    lines("Bytes committed", "By kind", "Bps", {"{{kind}}": rate("stream_app_committed_bytes_total", "kind")}),
     lines("Commits", "By outcome", "ops", {"{{outcome}}": rate("stream_app_commits_total", "outcome")}),
     lines(
         "Partitions owned",
@@ -246,11 +268,25 @@ WORKERS = [
         {"{{instance}}": rate('process_cpu_seconds_total{job="stream-app"}', "instance")},
     ),
     lines(
+        "Snapshot time",
+        "Publishing a snapshot to Redis",
+        "s",
+        {
+            "p50": quantile(0.5, "stream_app_snapshot_seconds"),
+            "p99": quantile(0.99, "stream_app_snapshot_seconds"),
+        },
+    ),
+    lines(
+        "Users recovered",
+        "Whose state was read back when a partition was taken over",
+        "short",
+        {"{{instance}}": "sum by (instance) (stream_app_recovered_users_total)"},
+    ),
+    lines(
         "Last recovery",
         "Seconds that reading a partition's state back took",
         "s",
         {"{{instance}}": "max by (instance) (stream_app_recovery_seconds)"},
-        wide=True,
     ),
     lines(
         "Snapshots to Redis",

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
-from stream_app.codecs.partials import decode_block, decode_key, decode_status
+from stream_app.codecs.partials import decode_block, decode_key, decode_page, decode_status
+from stream_app.domain.counters import PageKey
+from stream_app.domain.fingerprint import of_figures
 from stream_app.domain.watermarks import Progress
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Seconds between two snapshots while partitions tell of news. Without news every fourth is enough: the watermark may
+#: have moved with the clock, or the store be owed what it did not take.
+PACE = 0.25
+QUIET = 4
+
 
 class Merger:
     """Reads the partials topic from its beginning, and once it has read all of it publishes what it sums to.
@@ -28,21 +35,32 @@ class Merger:
     Args:
         app: the Faust app.
         fresh: makes an empty `Merged`.
-        publish: shows a snapshot, given the blocks that changed; called also if nothing did, as it may owe something.
+        publish: shows a snapshot, given the blocks that changed, None for all; called also if nothing did, as it may
+            owe something.
         clock: wall clock (ms).
+        reached: the watermark that was reached before; it never goes back.
+        ready: whether that is known yet.
     """
 
     def __init__(
         self,
         app: ServiceApp,
         fresh: Callable[[], Merged],
-        publish: Callable[[Snapshot, set[BlockKey]], Awaitable[None]],
+        publish: Callable[[Snapshot, set[BlockKey] | None], Awaitable[None]],
         clock: Callable[[], int],
+        *,
+        reached: Callable[[], int | None] = lambda: None,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._app, self._fresh, self._publish, self._clock = app, fresh, publish, clock
+        self._reached, self._ready = reached, ready
         self._merged: Merged | None = None
         self._position = 0
         self._caught_up = False
+        self._whole = True
+        self._news = False
+        self._quiet = 0
+        self._foreign: list[int] = []
 
     @property
     def active(self) -> bool:
@@ -52,6 +70,8 @@ class Merger:
     def rewind(self) -> None:
         """Begins anew: the next chunk is the topic's first."""
         self._merged, self._position, self._caught_up = self._fresh(), 0, False
+        # What was shown before may hold blocks that are void by now: the new sum does not know of them.
+        self._whole = True
 
     async def take(self, chunk: Chunk) -> None:
         """Takes a chunk of partials."""
@@ -67,19 +87,39 @@ class Merger:
             if key is not None and value is not None:
                 apply(merged, key, value)
         self._position = chunk.stop
+        self._news = True
 
     async def show(self) -> None:
-        """Publishes a snapshot; called at intervals."""
+        """Publishes a snapshot if one is due; called at intervals."""
         merged = self._merged
         if merged is None or not self._owner():
             return
         if not self._caught_up:
             end = self._end()
-            self._caught_up = end is not None and self._position >= end
+            self._caught_up = end is not None and self._position >= end and self._ready()
             if not self._caught_up:
                 return
+            merged.watermark = self._reached()
+        if self._waits_for(merged.foreign):
+            return
+        self._quiet += 1
+        if not self._news and self._quiet < QUIET:
+            return
+        self._news, self._quiet = False, 0
         snapshot, dirty = merged.snapshot(self._clock())
-        await self._publish(snapshot, dirty)
+        whole, self._whole = self._whole, False
+        await self._publish(snapshot, None if whole else dirty)
+
+    def _waits_for(self, foreign: dict[int, str]) -> bool:
+        """Whether some partitions count under another configuration: a sum without them would be no figure."""
+        if sorted(foreign) != self._foreign:
+            self._foreign = sorted(foreign)
+            if foreign:
+                log.warning(
+                    "Partitions %s are counted under another configuration (%s); figures stand still until all are "
+                    "counted under this worker's.", self._foreign, next(iter(foreign.values())),
+                )  # fmt: skip
+        return bool(foreign)
 
     def _end(self) -> int | None:
         """Where the partials end: the last stable offset, or the high watermark of a broker without transactions."""
@@ -99,12 +139,14 @@ def apply(merged: Merged, key: bytes, value: bytes) -> None:
         status = decode_status(value)
         progress = [Progress(source.last_event, source.idle) for source in status.sources.values()]
         lag = sum(source.lag for source in status.sources.values())
-        merged.status(partition, status.epoch, progress, {**status.totals, "lag": lag})
+        merged.status(partition, status.epoch, progress, {**status.totals, "lag": lag}, of_figures(status.fingerprint))
+    elif isinstance(block, PageKey):
+        merged.page(block, partition, *decode_page(value))
     else:
         merged.block(block, partition, *decode_block(value))
 
 
-def register(app: ServiceApp, merger: Merger, fail: Callable[[BaseException], None], interval: float) -> None:
+def register(app: ServiceApp, merger: Merger, fail: Callable[[BaseException], None], interval: float = PACE) -> None:
     """Adds the agent and its timer to the app."""
     app.rewind = merger.rewind
 

@@ -8,7 +8,7 @@ no user_id can be (it has a NUL byte).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,8 @@ class Marker:
         totals: records read, counted, dead-lettered, dropped; events late.
         partitions: how many source partitions there were; 0 in markers of the first version.
         former: digests of the fingerprints that the state had before each of its migrations, the first one first.
+        since: offset of the changelog from which on every user has a row of this configuration; what is left
+            before it may be of a former one.
     """
 
     fingerprint: str
@@ -64,11 +66,12 @@ class Marker:
     totals: dict[str, int] = field(default_factory=dict)
     partitions: int = 0
     former: tuple[str, ...] = ()
+    since: int = 0
 
 
 def encode_marker(marker: Marker) -> bytes:
     """The marker as JSON."""
-    return orjson.dumps(asdict(marker))
+    return orjson.dumps(marker)
 
 
 def decode_marker(value: bytes) -> Marker:

@@ -156,8 +156,10 @@ class Merged:
 
     def _snapshot(self, now: int, dirty: set[BlockKey]) -> Snapshot:
         shown = dict(self._shown)
-        for name in {(key.definition, key.measure, key.series) for key in dirty}:
-            shown[name] = dict(self._sums[name])
+        touched = {(key.definition, key.measure) for key in dirty}
+        for name, pages in self._sums.items():
+            if name[:2] in touched:
+                shown[name] = dict(pages)
         self._shown = shown
         if self.complete:
             progress = [p for part in self._parts for p in part.progress]
@@ -185,13 +187,19 @@ class Merged:
         total = np.zeros((len(self._series), width), np.int64)
         for page, place in zip(found, places, strict=True):
             total[place, page.first : page.first + page.cells.shape[1]] += page.cells
-        former, self._totals[key] = self._totals.get(key), total
+        changed = set(_differing(self._totals.get(key), total).tolist())
+        if not changed:
+            return
+        total.flags.writeable = False  # snapshots hold its rows
+        self._totals[key] = total
         definition, measure, period = key
-        for place in _differing(former, total).tolist():
-            series = self._series[place]
-            # A new array each time: snapshots given out hold the old one.
-            self._sums.setdefault((definition, measure, series), {})[period] = total[place].copy()
-            dirty.add(BlockKey(definition, measure, series, period))
+        for row, series in enumerate(self._series):
+            pages = self._sums.get((definition, measure, series))
+            if row in changed:
+                self._sums.setdefault((definition, measure, series), {})[period] = total[row]
+                dirty.add(BlockKey(definition, measure, series, period))
+            elif pages is not None and period in pages:
+                pages[period] = total[row]  # equal, but of the total that is kept
 
     def _places_of(self, series: tuple[Series, ...]) -> NDArray[np.int64]:
         """The rows of these series in every total."""

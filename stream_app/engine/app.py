@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stream_app.engine.sources import Sources
+    from stream_app.engine.tables import Tables
     from stream_app.engine.topics import Topics
 
-#: Faust events (chunks, that is) that a stream may hold before its partition is paused.
-BUFFERED_CHUNKS = 4
+#: Faust events (chunks, that is, of up to 4 MB) that a stream may hold before its partition is paused.
+BUFFERED_CHUNKS = 1
 
 
 class ChunkSchema(Schema):
@@ -40,11 +41,12 @@ class ServiceApp(faust.App):
 
     Attributes:
         topics_: names of all topics.
-        sources: set by `bootstrap` before the app starts.
+        sources, service_tables: set by `bootstrap` before the app starts.
         rewind: called when partials have to be read from their beginning.
     """
 
     sources: Sources
+    service_tables: Tables
     rewind: Callable[[], None]
 
     def __init__(self, app_id: str, names: Topics, **options: Any) -> None:
@@ -89,6 +91,7 @@ class ServiceApp(faust.App):
         """Called at every assignment, before Faust's own handling."""
         self.sources.attach(self.consumer)
         self.sources.on_assigned({tp.partition for tp in assigned if self.sources.is_source(tp.topic)}, generation)
+        self.service_tables.on_assigned(TP(self.names.partials, 0) in assigned, generation)
 
     async def positions(self, assigned: set[TP]) -> dict[TP, int]:
         """Where reading of the chunk topics starts; the partials are read anew, they hold the merged counters."""

@@ -31,6 +31,16 @@ class Fenced(Exception):  # noqa: N818 - a state of affairs, as in Kafka's own n
     """Another worker has taken this partition over: nothing was written, and nothing may be any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How much a commit wrote: users' rows and records of counters, and the bytes of their values."""
+
+    rows: int
+    partials: int
+    row_bytes: int
+    partial_bytes: int
+
+
 @dataclass
 class Commit:
     """What one commit writes: (key, value) records.
@@ -46,6 +56,13 @@ class Commit:
     marker: bytes
     partials: list[tuple[bytes, bytes]] = field(default_factory=list)
     dead_letters: list[tuple[bytes | None, bytes]] = field(default_factory=list)
+
+    @property
+    def written(self) -> Written:
+        """How much it writes."""
+        values = self.rows[1]
+        sizes = sum(map(len, values)), sum(len(value) for _, value in self.partials)
+        return Written(len(values), len(self.partials), *sizes)
 
 
 @dataclass(frozen=True)

@@ -11,24 +11,25 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from stream_app.codecs import dead_letters
-from stream_app.codecs.partials import SourceStatus, Status, encode_block, encode_status
+from stream_app.codecs.partials import PageEncoder, SourceStatus, Status, encode_status
 from stream_app.codecs.rows import Marker, RowDecoder, RowEncoder, Source, encode_marker
 from stream_app.domain.counters import Counters, Segments
 from stream_app.domain.errors import StateMismatchError
-from stream_app.domain.fingerprint import differences
+from stream_app.domain.fingerprint import of_figures, row_format
 from stream_app.domain.periods import DAY_MS, HORIZON, Calendar, Grain
 from stream_app.domain.users import UserTable
 from stream_app.domain.watermarks import Progress, watermark
 from stream_app.engine.ledger import Commit
+from stream_app.engine.stored import ANEW, Accepted, accept, check_offset
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from stream_app.codecs.events import EventDecoder
     from stream_app.domain.events import Definition, EventBatch
     from stream_app.engine.changelog import ChangelogPart
     from stream_app.engine.chunks import Chunk
-    from stream_app.engine.ledger import Ledger
+    from stream_app.engine.ledger import Ledger, Written
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class SourceConfig:
 
     Attributes:
         definitions, calendar, dimensions, max_values: what is counted; see `domain`.
-        fingerprint: of these; a changelog written under another one is refused.
+        fingerprint: of these; a changelog written under another one is migrated or refused.
         topics: the source topics.
         lateness, idle_after: allowed lateness and how long without records makes a source idle (ms).
         partials_interval: seconds between publications of counters.
@@ -51,6 +52,10 @@ class SourceConfig:
         decoder: makes an event decoder.
         monotonic: seconds that never go back, for intervals.
         letter_limit: the most bytes of a dead letter; None for any.
+        partitions: how many source partitions there are; 0: not checked against the state's.
+        atomic: a commit is written wholly or not at all.
+        migrated: by partition, how often its state had been migrated when this worker started; a state migrated since
+            belongs to newer workers. None: none does.
     """
 
     definitions: tuple[Definition, ...]
@@ -66,6 +71,9 @@ class SourceConfig:
     decoder: Callable[[], EventDecoder]
     monotonic: Callable[[], float] = time.monotonic
     letter_limit: int | None = None
+    partitions: int = 0
+    atomic: bool = True
+    migrated: Mapping[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +94,8 @@ class Observer(Protocol):
     def chunk(self, topic: str, counts: ChunkCounts, seconds: float) -> None:
         """A chunk was counted."""
 
-    def commit(self, outcome: str, seconds: float) -> None:
-        """A commit ended: `committed`, `fenced` or `failed`."""
+    def commit(self, outcome: str, seconds: float, written: Written | None = None) -> None:
+        """A commit ended: `committed`, with what was written, `fenced` or `failed`."""
 
     def recovered(self, partition: int, users: int, seconds: float) -> None:
         """A source partition's state was restored."""
@@ -128,6 +136,9 @@ class SourcePartition:
         self.segments = Segments(self.config.dimensions, self.config.max_values)
         self.table = UserTable(self.config.definitions, self.config.calendar, self.segments)
         self.counters = Counters(self.segments)
+        self._accepted = Accepted(self.config.fingerprint)
+        self._since = 0
+        self._pages = PageEncoder(self.segments, self.number)
         self._encoder = RowEncoder(self.table)
         self._decoder = self.config.decoder()
         self._letters: list[tuple[bytes | None, bytes]] = []
@@ -144,32 +155,39 @@ class SourcePartition:
     ) -> None:
         """Restores users and positions from the changelog, and folds the counters from the users.
 
+        State of another configuration whose rows hold what this one needs is migrated: all rows, the marker and the
+        counters are written in one commit.
+
         Args:
-            parts: the changelog, in order; read after the previous owner was fenced.
+            parts: the changelog, its newest marker in the first part; read after the previous owner was fenced.
             beginnings: first offset of each source topic's partition.
             ends: the next offset of each.
 
         Raises:
-            StateMismatchError: the changelog was written under another configuration, or for other topics.
+            StateMismatchError: the changelog was written under a configuration that cannot be migrated from, or for
+                other topics.
         """
         marker: Marker | None = None
-        unreadable: Exception | None = None
-        decoder = RowDecoder(self.table)
+        decoder: RowDecoder | None = None
         async for part in parts:
-            if part.marker is not None:
+            if decoder is None:
                 marker = part.marker
-                self._check(marker)
+                self._accepted = accept(self.number, marker, self.config)
+                self._since = 0 if marker is None else marker.since
+                decoder = RowDecoder(self.table, self._accepted.layout, changed=self._accepted.rewrite)
             try:
                 decoder.restore(part.users, part.rows)
             except (ValueError, TypeError) as error:
-                # Rows of another configuration may have another form; the marker that says so comes after them.
-                unreadable = unreadable or error
+                raise StateMismatchError(
+                    f"partition {self.number}: the stored state cannot be read ({error}). Run the program that wrote "
+                    f"it, or {ANEW}."
+                ) from error
+            if self._accepted.rewrite:
+                self._since = max(self._since, part.stop)
             await asyncio.sleep(0)  # heartbeats and the web go on
-        if unreadable is not None:
-            raise StateMismatchError(
-                f"partition {self.number}: the stored state cannot be read ({unreadable}). Run the program that wrote "
-                "it, or count anew under another app_id."
-            ) from unreadable
+        written = row_format(self._accepted.fingerprint)
+        self._pages = PageEncoder(self.segments, self.number, by_series=written == 1)
+        self._encoder = RowEncoder(self.table, written)
         self.epoch = 1 if marker is None else marker.epoch + 1
         self.watermark = None if marker is None else marker.watermark
         self.totals |= {} if marker is None else marker.totals
@@ -177,7 +195,7 @@ class SourcePartition:
         for topic in self.config.topics:
             source = None if marker is None else marker.sources.get(topic)
             offset = beginnings[topic] if source is None else source.offset
-            self._check_offset(topic, offset, beginnings[topic], ends[topic])
+            check_offset(self.number, topic, offset, beginnings[topic], ends[topic])
             self.readings[topic] = _Reading(
                 max(offset, beginnings[topic]), None if source is None else source.last_event, now
             )
@@ -186,27 +204,9 @@ class SourcePartition:
             await asyncio.sleep(0)
         self.counters.touch_all()
         self.ready = True
-
-    def _check(self, marker: Marker) -> None:
-        if marker.fingerprint != self.config.fingerprint:
-            raise StateMismatchError(
-                f"partition {self.number}: the stored state was counted under another configuration: "
-                f"{differences(marker.fingerprint, self.config.fingerprint)}. "
-                "Restore the earlier settings, or count anew under another app_id."
-            )
-
-    def _check_offset(self, topic: str, offset: int, beginning: int, end: int) -> None:
-        if offset > end:
-            raise StateMismatchError(
-                f"topic {topic}, partition {self.number}: the stored state has read up to offset {offset}, but "
-                f"the topic ends at {end}; it was made anew. Count anew under another app_id."
-            )
-        if offset < beginning:
-            log.error(
-                "Topic %s, partition %d: %d records were deleted by retention before they were read (offsets %d to "
-                "%d); their events are not counted. Operator action: lengthen the topic's retention.",
-                topic, self.number, beginning - offset, offset, beginning - 1,
-            )  # fmt: skip
+        if self._accepted.words is not None:
+            await self.commit(publish=True)
+            log.info("Partition %d: its state is of this configuration now: %s.", self.number, self._accepted.words)
 
     # -- the hot path
 
@@ -302,7 +302,7 @@ class SourcePartition:
                 self.ready = False
                 self.observer.commit("fenced" if type(error).__name__ == "Fenced" else "failed", 0.0)
                 raise
-            self.observer.commit("committed", time.perf_counter() - started)
+            self.observer.commit("committed", time.perf_counter() - started, commit.written)
             for topic, offset in offsets.items():
                 self.readings[topic].durable = offset
             if news:
@@ -314,24 +314,26 @@ class SourcePartition:
         users, places = self.table.take_dirty()
         partials: list[tuple[bytes, bytes]] = []
         if status is not None:
-            for key, block in self.counters.take_dirty():
-                partials.append(encode_block(key, block, self.number, self.epoch))
+            partials += self._pages.changed(self.counters, self.epoch)
             partials.append(encode_status(status, self.number))
         # Without a status the counters that changed go out later: the status then differs from the one published last.
         letters, self._letters = self._letters, []
         marker = Marker(
-            fingerprint=self.config.fingerprint,
+            fingerprint=self._accepted.fingerprint,
             epoch=self.epoch,
             watermark=self.watermark,
             sources={t: Source(r.offset, r.last_event) for t, r in self.readings.items()},
             totals=dict(self.totals),
+            partitions=self.config.partitions,
+            former=self._accepted.former,
+            since=self._since,
         )
         commit = Commit((users, self._encoder.encode(places)), encode_marker(marker), partials, letters)
         return commit, {topic: reading.offset for topic, reading in self.readings.items()}
 
     def _make_status(self) -> Status:
         totals = self.totals | {"users": len(self.table)}
-        return Status(self.epoch, self.config.fingerprint, self.status(self.config.clock()), totals)
+        return Status(self.epoch, of_figures(self.config.fingerprint), self.status(self.config.clock()), totals)
 
     async def close(self) -> None:
         """Ends the ledger. What was not committed is read again by the next owner."""

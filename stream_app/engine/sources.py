@@ -13,6 +13,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from stream_app.domain.errors import ConfigurationError
@@ -185,9 +186,9 @@ class Sources:
             source = await self._recover(number) if recover else self._owned[number]
             if recover and self._flowing:
                 await self._resume(source)
-            while source.ready:
-                await asyncio.sleep(self._interval)
+            while source.ready:  # at once after a recovery: its counters are what the first figures wait for
                 await source.commit()
+                await asyncio.sleep(self._interval)
         except Fenced as fenced:
             # The group knows better who owns it: if it is still us, the next assignment recovers it again.
             _say_fenced(fenced)
@@ -204,9 +205,11 @@ class Sources:
         if not self._shared:  # nothing fences our own earlier writes off: they end first
             await asyncio.gather(*self._closing, return_exceptions=True)
         await ledger.start()  # fences the previous owner: from here on the changelog stands still
-        beginnings, ends = await self._offsets(number)
         async with contextlib.aclosing(self._changelog(number)) as parts:  # else an error leaves its consumer behind
-            await source.recover(parts, beginnings, ends)
+            newest = await anext(parts)
+            # After the marker: a worker that hung meanwhile may read the marker of one that has fenced it and gone on.
+            beginnings, ends = await self._offsets(number)
+            await source.recover(_chained(newest, parts), beginnings, ends)
         took = time.monotonic() - started
         self._observer.recovered(number, len(source.table), took)
         log.info("Partition %d is recovered: %d users in %.1f s.", number, len(source.table), took)
@@ -220,7 +223,12 @@ class Sources:
 
     async def _resume(self, source: SourcePartition, *topics: str) -> None:
         starts = {TP(t, source.number): source.readings[t].offset for t in topics or self.config.topics}
-        await self._consumer.seek_wait(starts)
+        try:
+            await self._consumer.seek_wait(starts)
+        except IllegalStateError:
+            # The group has taken it away, which is heard of a moment later: the next assignment says where to read.
+            log.info("Partition %d is not assigned at this moment; a rebalance is under way.", source.number)
+            return
         self._consumer.resume_partitions(set(starts))
 
     def _drop(self, number: int) -> None:
@@ -242,6 +250,12 @@ class Sources:
         for number in list(self._owned):
             self._drop(number)
         await asyncio.gather(*self._closing, return_exceptions=True)
+
+
+async def _chained(first: ChangelogPart, parts: AsyncGenerator[ChangelogPart]) -> AsyncGenerator[ChangelogPart]:
+    yield first
+    async for part in parts:
+        yield part
 
 
 def _say_fenced(fenced: Fenced) -> None:

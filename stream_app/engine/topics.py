@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from stream_app.domain.errors import ConfigurationError, ConnectionFailedError
+from stream_app.engine.topic_checks import Found, doubtful, wrong, wrong_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +37,8 @@ class Topics:
         closings: says that periods closed, so that rules are judged; one partition.
         alerts: changes of alerts; one partition.
         dead_letters: records that could not be counted.
+        alert_states, outbox: the tables of the alerts; one partition, compacted.
+        control: which generation of the state is the one to count in; one partition, compacted.
     """
 
     visits: str
@@ -41,11 +48,19 @@ class Topics:
     closings: str
     alerts: str
     dead_letters: str
+    alert_states: str = "alert-states-changelog"
+    outbox: str = "outbox-changelog"
+    control: str = "control"
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The source topics, each once."""
         return tuple(dict.fromkeys((self.visits, self.purchases)))
+
+    @property
+    def compacted(self) -> tuple[str, ...]:
+        """The topics that hold the latest value of each key for good: state; the changelog first."""
+        return (self.changelog, self.partials, self.alert_states, self.outbox, self.control)
 
     @property
     def chunked(self) -> frozenset[str]:
@@ -66,11 +81,15 @@ class TopicAdmin:
     Args:
         settings: connection arguments of aiokafka's clients.
         replication: replication factor of new topics.
+
+    Attributes:
+        doubts: what `prepare` found that may lose events or state one day, a sentence each.
     """
 
     def __init__(self, settings: dict[str, object], replication: int) -> None:
         self._settings = settings
         self._replication = replication
+        self.doubts: list[str] = []
 
     async def prepare(self, topics: Topics, partitions: int, *, create: bool = True) -> int:
         """Creates the missing topics and checks the others. Returns the number of source partitions.
@@ -82,38 +101,74 @@ class TopicAdmin:
 
         Raises:
             ConnectionFailedError: the broker does not answer.
-            ConfigurationError: a topic has a partition count or a cleanup policy that would break exactness.
+            ConfigurationError: a topic is not as exactness asks for.
         """
         admin = await self._connect()
         try:
-            counts = await _partition_counts(admin)
-            known = {topic: counts[topic] for topic in topics.sources if topic in counts}
-            if len(set(known.values())) > 1:
-                raise ConfigurationError(
-                    f"topics {' and '.join(f'{t} ({n} partitions)' for t, n in known.items())}: their partition counts "
-                    "differ, so one user's visits and purchases would not meet. Give both the same "
-                    "number of partitions."
-                )
-            number = next(iter(known.values()), partitions)
+            found = await _found(admin)
+            if (problem := wrong_sources(topics.sources, found)) is not None:
+                raise ConfigurationError(problem)
+            number = next((found[topic].partitions for topic in topics.sources if topic in found), partitions)
+            letters = found[topics.dead_letters].partitions if topics.dead_letters in found else 1
             wanted = {
                 **{topic: (number, {}) for topic in topics.sources},
                 topics.changelog: (number, _COMPACT),
-                topics.partials: (1, _COMPACT),
+                **dict.fromkeys(topics.compacted[1:], (1, _COMPACT)),
                 topics.closings: (1, {"retention.ms": "604800000"}),
                 topics.alerts: (1, {"retention.ms": "-1"}),
-                topics.dead_letters: (counts.get(topics.dead_letters, 1), _LETTERS),
+                topics.dead_letters: (letters, _LETTERS),
             }
-            for topic, (count, _) in wanted.items():
-                if topic in counts and counts[topic] != count:
-                    raise ConfigurationError(
-                        f"topic {topic}: it has {counts[topic]} partitions and needs {count}. The number of source "
-                        "partitions may not change while state is kept: restore it, or count anew under another app_id."
-                    )
-            missing = {t: w for t, w in wanted.items() if t not in counts}
+            known = await _configured(admin, {topic: found[topic] for topic in wanted if topic in found})
+            problem = wrong({topic: count for topic, (count, _) in wanted.items()}, topics.compacted, known)
+            if problem is not None:
+                raise ConfigurationError(problem)
+            missing = {topic: new for topic, new in wanted.items() if topic not in found}
             if create and missing:
                 await self._create(admin, missing)
-            await self._check_compaction(admin, [t for t in (topics.changelog, topics.partials) if t in counts])
+            brokers = len((await admin.describe_cluster()).get("brokers", ()))
+            self.doubts = doubtful(topics, topics.compacted, known, brokers)
             return number
+        finally:
+            await admin.close()
+
+    async def exists(self, topic: str) -> bool:
+        """Whether there is a topic of this name."""
+        admin = await self._connect()
+        try:
+            return topic in await admin.list_topics()
+        finally:
+            await admin.close()
+
+    async def compacted(self, topics: Collection[str]) -> list[str]:
+        """Which of these topics lose events by compaction, in words."""
+        admin = await self._connect()
+        try:
+            found = await _configured(admin, {topic: Found(0) for topic in topics})
+        finally:
+            await admin.close()
+        policies = {topic: one.config.get("cleanup.policy", "") for topic, one in found.items()}
+        return [f"topic {topic}: its cleanup.policy is {p!r}" for topic, p in policies.items() if "compact" in p]
+
+    async def delete(self, prefixes: Collection[str], ends: Collection[str]) -> list[str]:
+        """Deletes the topics whose names are one of the prefixes with one of the ends. Returns their names."""
+        admin = await self._connect()
+        try:
+            wanted = {f"{prefix}{end}" for prefix in prefixes for end in ends}
+            found = sorted(wanted & set(await admin.list_topics()))
+            if found:
+                await admin.delete_topics(found)
+            return found
+        finally:
+            await admin.close()
+
+    async def members(self, group: str) -> list[str]:
+        """The hosts of the group's members; none where the broker does not tell."""
+        admin = await self._connect()
+        try:
+            responses = await admin.describe_consumer_groups([group])
+            return [str(member[-3]) for r in responses for entry in r.groups for member in entry[5]]
+        except (KafkaError, ValueError, NotImplementedError):
+            return []
         finally:
             await admin.close()
 
@@ -121,9 +176,10 @@ class TopicAdmin:
         """The most bytes of a record that a topic takes, with room for what a batch adds."""
         admin = await self._connect()
         try:
-            told = await _setting(admin, topic, "max.message.bytes")
+            found = await _configured(admin, {topic: Found(0)})
         finally:
             await admin.close()
+        told = found[topic].config.get("max.message.bytes")
         return _USUAL_BYTES if told is None else min(int(told), MOST_BYTES) - 10_000
 
     async def _connect(self) -> AIOKafkaAdminClient:
@@ -139,8 +195,9 @@ class TopicAdmin:
         return admin
 
     async def _create(self, admin: AIOKafkaAdminClient, missing: dict[str, tuple[int, dict[str, str]]]) -> None:
+        safe = {"min.insync.replicas": "2"} if self._replication > 2 else {}
         new = [
-            NewTopic(name=t, num_partitions=n, replication_factor=self._replication, topic_configs=config)
+            NewTopic(name=t, num_partitions=n, replication_factor=self._replication, topic_configs=config | safe)
             for t, (n, config) in missing.items()
         ]
         try:
@@ -155,19 +212,10 @@ class TopicAdmin:
                 )
         log.info("Created the topics %s.", ", ".join(missing))
         for _ in range(100):
-            if set(missing) <= set(await _partition_counts(admin)):
+            if set(missing) <= set(await admin.list_topics()):
                 return
             await asyncio.sleep(0.1)
         raise ConnectionFailedError(f"topics {', '.join(missing)}: they were created but do not appear on the broker")
-
-    async def _check_compaction(self, admin: AIOKafkaAdminClient, topics: list[str]) -> None:
-        for topic in topics:
-            policy = await _setting(admin, topic, "cleanup.policy")
-            if policy is not None and "compact" not in policy:
-                raise ConfigurationError(
-                    f"topic {topic}: its cleanup.policy is {policy!r} and must be 'compact', or state would be deleted "
-                    "with age. Alter the topic's configuration."
-                )
 
 
 def _reason(error: Exception) -> str:
@@ -178,23 +226,27 @@ def _reason(error: Exception) -> str:
     return f" ({error})"
 
 
-async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
+async def _found(admin: AIOKafkaAdminClient) -> dict[str, Found]:
+    """Every topic there is, without its settings."""
     names = await admin.list_topics()
-    found = await admin.describe_topics(list(names)) if names else []
-    return {entry["topic"]: len(entry["partitions"]) for entry in found}
+    described = await admin.describe_topics(list(names)) if names else []
+    return {
+        entry["topic"]: Found(
+            len(entry["partitions"]), min((len(p.get("replicas", ())) for p in entry["partitions"]), default=0)
+        )
+        for entry in described
+    }
 
 
-async def _setting(admin: AIOKafkaAdminClient, topic: str, name: str) -> str | None:
-    """A setting of a topic, None where the broker does not tell."""
+async def _configured(admin: AIOKafkaAdminClient, topics: dict[str, Found]) -> dict[str, Found]:
+    """The topics with their settings, as far as the broker tells."""
     from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+    configs: dict[str, dict[str, str]] = {}
     try:
-        responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        for response in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, t) for t in topics]):
+            for resource in response.resources:
+                configs[resource[3]] = {entry[0]: str(entry[1]) for entry in resource[4]}
     except (KafkaError, ValueError, NotImplementedError):
-        return None
-    for response in responses:
-        for resource in response.resources:
-            for entry in resource[4]:
-                if entry[0] == name:
-                    return str(entry[1])
-    return None
+        pass
+    return {topic: replace(found, config=configs.get(topic, {})) for topic, found in topics.items()}

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from faust.types import TP
 
 
+#: Bytes a fetch brings of one partition, and in all. What a chunk costs whatever is in it, some 250 calls of NumPy, is
+#: shared by 20,000 events of 200 bytes instead of 5,000 at Kafka's default of 1 MiB: 0.8 us an event less. The whole
+#: bounds the memory that fetches take.
+PARTITION_BYTES, FETCH_BYTES = 4 * 1024 * 1024, 16 * 1024 * 1024
+
+
 class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread over a consumer that reads in chunks."""
 
@@ -45,7 +51,8 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             partition_assignment_strategy=[self._assignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=PARTITION_BYTES,
             fetch_max_wait_ms=250,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             check_crcs=conf.broker_check_crcs,
@@ -65,6 +72,7 @@ class ChunkConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._fetched = asyncio.Event()  # no fetch is under way
         self._fetched.set()
+        self._fetching: asyncio.Task[Any] | None = None
 
     def _new_consumer_thread(self) -> ChunkConsumerThread:
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -97,6 +105,7 @@ class ChunkConsumer(driver.Consumer):
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
         self._fetched.clear()
+        self._fetching = asyncio.current_task()
         try:
             return await super()._getmany(active_partitions, timeout)
         finally:
@@ -115,8 +124,8 @@ class ChunkConsumer(driver.Consumer):
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Faust seeks here before it lets records flow: chunk topics go where the app says instead."""
-        if not self.flow_active:
-            return {}  # called for a fetch that a rebalance has overtaken: tables are not recovered, nothing may flow
+        if not self.flow_active and asyncio.current_task() is self._fetching:
+            return {}  # called for a fetch that a rebalance has overtaken: nothing may flow yet
         offsets = dict(await super().seek_to_committed())
         positions: dict[TP, int] = await self.app.positions(set(self.assignment()))
         return offsets | positions

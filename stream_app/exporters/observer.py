@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stream_app.engine.ledger import Written
     from stream_app.engine.source import ChunkCounts
     from stream_app.exporters.prometheus import Metrics
 
@@ -28,12 +29,19 @@ class MetricsObserver:
         for reason, count in Counter(counts.reasons).items():
             metrics.records_dead_lettered.labels(reason).inc(count)
 
-    def commit(self, outcome: str, seconds: float) -> None:
+    def commit(self, outcome: str, seconds: float, written: Written | None = None) -> None:
         """A commit ended."""
-        self._metrics.commits.labels(outcome).inc()
+        metrics = self._metrics
+        metrics.commits.labels(outcome).inc()
         if outcome == "committed":
-            self._metrics.commit_seconds.observe(seconds)
+            metrics.commit_seconds.observe(seconds)
+        if written is not None:
+            metrics.rows_written.inc(written.rows)
+            metrics.partials_written.inc(written.partials)
+            metrics.committed_bytes.labels("rows").inc(written.row_bytes)
+            metrics.committed_bytes.labels("partials").inc(written.partial_bytes)
 
     def recovered(self, partition: int, users: int, seconds: float) -> None:
         """A source partition's state was restored."""
         self._metrics.recovery_seconds.set(seconds)
+        self._metrics.recovered_users.inc(users)

@@ -62,6 +62,14 @@ METRICS: tuple[Metric, ...] = (
         "Transactions by outcome: committed, fenced (another worker owns the partition now) or failed.",
     ),
     Metric(
+        "stream_app_rows_written_total",
+        "counter",
+        (),
+        "Users' rows written. Divided by the records counted: the share of events that change a user between commits.",
+    ),
+    Metric("stream_app_partials_written_total", "counter", (), "Records of changed counters written."),
+    Metric("stream_app_committed_bytes_total", "counter", ("kind",), "Bytes committed, by kind: rows or partials."),
+    Metric(
         "stream_app_lag_records",
         "gauge",
         ("topic", "partition"),
@@ -79,12 +87,21 @@ METRICS: tuple[Metric, ...] = (
         (),
         "Seconds by which the watermark is behind the wall clock. Absent before any event.",
     ),
+    Metric(
+        "stream_app_newest_event_age_seconds",
+        "gauge",
+        ("topic", "partition"),
+        "Age of the newest event read from an owned source partition, by event time. Absent before any event.",
+    ),
     Metric("stream_app_partitions_owned", "gauge", (), "Source partitions that this worker owns."),
     Metric(
         "stream_app_recovery_seconds",
         "gauge",
         (),
         "Seconds that the last recovery of a partition's state took. Absent before the first one.",
+    ),
+    Metric(
+        "stream_app_recovered_users_total", "counter", (), "Users whose state was read back when taking a partition."
     ),
     Metric(
         "stream_app_retention_ratio",
@@ -113,6 +130,7 @@ METRICS: tuple[Metric, ...] = (
         ("outcome",),
         "Snapshots published to Redis by outcome: written, or unavailable (owed, written once Redis is back).",
     ),
+    Metric("stream_app_snapshot_seconds", "histogram", (), "Seconds that publishing a snapshot to Redis took."),
     Metric("stream_app_build_info", "gauge", ("version",), "Always 1; the version is in the label."),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -2,6 +2,9 @@
 
 A crash at any point leaves one of two things behind: an `owed` entry, which nobody has posted, or a `posting` one,
 which is looked for before it is posted again. So each change is told exactly once wherever it can be looked for.
+
+A frozen process is no crash: it goes on. Its intent may be found and looked for by a successor meanwhile, so what is
+posted must be posted within `POST_WITHIN` of the intent, and is looked for only after `settle`, which is longer.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Seconds from the beginning of the intent's write to the end of the post: what is not posted by then is not posted.
+#: The outbox's `settle` less the time in which what was sent must have arrived and become visible.
+POST_WITHIN = 10.0
 #: Outcomes beside those of the errors, as labels of `stream_app_notifications_total`.
 SENT, FOUND = "sent", "found"
 
@@ -35,6 +41,7 @@ class Delivery:
         save: stores an entry durably under its key; what it raises stops the delivery, and nothing is lost by it.
         now: the wall clock, in seconds since the epoch.
         observe: told the kind of target and the outcome of each attempt.
+        post_within: seconds after which a post is given up, from the beginning of its intent's write.
     """
 
     def __init__(
@@ -45,12 +52,14 @@ class Delivery:
         save: Callable[[Entry], Awaitable[None]],
         now: Callable[[], float],
         observe: Callable[[str, str], None] | None = None,
+        post_within: float = POST_WITHIN,
     ) -> None:
         self.outbox = outbox
         self._notifiers = notifiers
         self._save = save
         self._now = now
         self._observe = observe or (lambda _kind, _outcome: None)
+        self._post_within = post_within
         self._complaints: set[tuple[str, str]] = set()
 
     async def owe(self, change: Change) -> None:
@@ -68,6 +77,7 @@ class Delivery:
 
     async def _act(self, entry: Entry) -> None:
         looking = entry.status is Status.POSTING
+        deadline = asyncio.get_running_loop().time() + self._post_within
         if looking:
             self.outbox.looking(entry)
         else:
@@ -75,17 +85,30 @@ class Delivery:
         try:
             if not looking:
                 await self._save(entry)
-            result = await (self._look(entry) if looking else self._post(entry))
+            result = await (self._look(entry) if looking else self._post(entry, deadline))
         except BaseException:
             # Unforeseen or cancelled: whether it was posted is not known, and the stored entry says so too.
             self.outbox.interrupted(entry)
             raise
         await self._save(result)
 
-    async def _post(self, entry: Entry) -> Entry:
+    async def _post(self, entry: Entry, deadline: float) -> Entry:
+        """Posts, unless it is too late for it.
+
+        No step of the post is taken after the deadline: in a process that was frozen the loop finds the timeout due
+        before it goes on with what the timeout is over.
+        """
         assert entry.change is not None  # noqa: S101 - an open entry has its change
         try:
-            receipt = await self._notifier(entry).send(entry.change, entry.target, thread=self.outbox.thread(entry))
+            if asyncio.get_running_loop().time() >= deadline:
+                raise OutcomeUnknown(f"{entry.target}: storing the intent took too long, it is not posted")
+            try:
+                async with asyncio.timeout_at(deadline):
+                    receipt = await self._notifier(entry).send(
+                        entry.change, entry.target, thread=self.outbox.thread(entry)
+                    )
+            except TimeoutError:
+                raise OutcomeUnknown(f"{entry.target}: no answer within {self._post_within:g} s") from None
         except NotifierError as error:
             return self._failed(entry, error)
         return self._sent(entry, SENT, self.outbox.sent(entry, receipt, self._now()))

@@ -11,6 +11,7 @@ again as such, and it must be looked for before it is posted again.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ class Outbox:
         settle: seconds before a post of unknown outcome is looked for: longer than a post may take, also one that a
             former owner of the outbox has under way, and what was accepted must have become visible.
         keep: seconds a settled entry is remembered, so that a repeated change is not told twice.
+        taken_at: when these entries were taken over. Posts that were under way then, at a former owner whose clock
+            may differ, are looked for `settle` later.
     """
 
     def __init__(
@@ -45,11 +48,14 @@ class Outbox:
         longest_wait: float = 300.0,
         settle: float = 15.0,
         keep: float = 400 * DAY,
+        taken_at: float = -math.inf,
     ) -> None:
         self._entries = {e.key: e for e in sorted(entries, key=lambda e: e.number)}
         self._queues: dict[str, dict[str, None]] = {}
         self._busy: set[str] = set()
-        for entry in self._entries.values():
+        for entry in tuple(self._entries.values()):
+            if entry.status is Status.POSTING:
+                self._put(replace(entry, not_before=max(entry.not_before, taken_at + settle)))
             if entry.status in OPEN:
                 self._queues.setdefault(entry.target, {})[entry.key] = None
         self._first_wait = first_wait

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from stream_app.domain.errors import ConfigurationError
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Definition
+from stream_app.domain.fingerprint import fingerprint
 from stream_app.domain.periods import WEEKDAYS, Calendar
-from stream_app.domain.rows import RING_DAYS
+from stream_app.domain.rows import RING_DAYS, ROW_FORMAT, ROW_FORMATS
 from stream_app.settings import values
 from stream_app.settings.checks import Spec, listed, resolve, shown
 from stream_app.settings.currencies import minor_units
@@ -104,7 +105,7 @@ class Settings:
         0.5, values.seconds(0.01, 30), "time between two transactions of a source partition", unit="s"
     )
     partials_interval: float = _setting(
-        1.0, values.seconds(0.01, 300), "time between two writes of changed counters", unit="s"
+        0.5, values.seconds(0.01, 300), "least time between two writes of changed counters", unit="s"
     )
     session_timeout: float = _setting(
         10.0,
@@ -136,6 +137,11 @@ class Settings:
         values.whole(1, 100_000),
         "values kept of a dimension; new ones past it count as `(other)` for good",
     )
+    state_format: int = _setting(
+        ROW_FORMAT,
+        values.whole(ROW_FORMATS[0], ROW_FORMATS[-1]),
+        "form that state is written in; 1 while workers of the version before run beside, see `docs/operations.md`",
+    )
     log_level: str = _setting("info", values.choice("debug", "info", "warning", "error"), "least level that is logged")
     embedded_broker: bool = _setting(False, values.flag, "the broker is the demo's own", internal=True)
 
@@ -159,6 +165,11 @@ class Settings:
     def bootstrap_servers(self) -> str:
         """The brokers as Kafka clients take them: `host:port,host:port`."""
         return self.broker.removeprefix("kafka://")
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all settings that the meaning of stored state depends on."""
+        return fingerprint(self.definitions, self.calendar, self.dimensions, self.currency, self.state_format)
 
     @property
     def source_topics(self) -> tuple[str, ...]:

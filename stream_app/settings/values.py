@@ -21,6 +21,7 @@ Parser = Callable[[object], Any]
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.%]+\]")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_GENERATION = re.compile(r"\.g\d+$")
 _KAFKA_PORT = 9092
 MAX_DIMENSIONS = 16
 
@@ -113,6 +114,8 @@ def app_id(value: object) -> str:
     name = text(value)
     if not _APP_ID.fullmatch(name):
         raise ValueError("cannot begin topic names; use 1 to 100 letters, digits, dots, hyphens and underscores")
+    if _GENERATION.search(name):
+        raise ValueError("ends as the names of a rebuilt state's topics do (.g2, .g3, ...); use another")
     return name
 
 

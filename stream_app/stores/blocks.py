@@ -16,7 +16,8 @@ its counts are zero (see `domain.counters`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,30 +27,43 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Periods in a bucket. More of them make fewer fields to read at first, fewer make less to write for a change.
+#: Periods in a bucket, by kind of measure: of blocks over an index, and of blocks of one cell. More of them make fewer
+#: fields to read at first, fewer make less to write for a change, of which each bucket is written whole.
+BUCKETS = {"on": 4, "last": 4}
 BUCKET = 16
 VERSION = 1
 _HEADER = struct.Struct("<2sBBI")
 _MAGIC = b"SB"
-_INT32 = np.iinfo(np.int32)
 
 #: bucket -> bytes, of one series of one measure.
 Buckets = Mapping[int, bytes]
 
 
+def bucket_size(measure: str) -> int:
+    """How many periods of a measure a bucket has.
+
+    >>> bucket_size("day.on"), bucket_size("day.size")
+    (4, 16)
+    """
+    return BUCKETS.get(measure.rpartition(".")[2], BUCKET)
+
+
 def encode_bucket(blocks: Iterable[tuple[int, NDArray[np.int64]]]) -> bytes:
     """One bucket: pairs of period and block, in any order."""
-    ordered = sorted(((period, _trimmed(block)) for period, block in blocks), key=lambda pair: pair[0])
-    periods = np.array([period for period, _ in ordered], "<i8")
-    lengths = np.array([block.size for _, block in ordered], "<u4")
-    values = np.concatenate([block for _, block in ordered]) if ordered else np.zeros(0, np.int64)
-    small = not values.size or (values.max() <= _INT32.max and values.min() >= _INT32.min)
-    body = values.astype("<i4" if small else "<i8")
-    head = _HEADER.pack(_MAGIC, VERSION, body.itemsize, len(ordered))
-    return b"".join((head, periods.tobytes(), lengths.tobytes(), body.tobytes()))
+    ordered = sorted(blocks, key=itemgetter(0))
+    periods, trimmed = [period for period, _ in ordered], [_trimmed(block) for _, block in ordered]
+    values = np.concatenate(trimmed) if trimmed else np.zeros(0, np.int64)
+    small = values.astype("<i4")
+    body = small if (small == values).all() else values.astype("<i8")
+    count = len(ordered)
+    lengths = [block.size for block in trimmed]
+    head = struct.pack(f"<2sBBI{count}q{count}I", _MAGIC, VERSION, body.itemsize, count, *periods, *lengths)
+    return head + body.tobytes()
 
 
 def _trimmed(block: NDArray[np.int64]) -> NDArray[np.int64]:
+    if block.size and block[-1]:
+        return block
     used = np.flatnonzero(block)
     return block[: max(int(used[-1]) + 1 if used.size else 0, 1)]
 
@@ -80,19 +94,31 @@ def decode_bucket(raw: bytes) -> dict[int, NDArray[np.int64]]:
 class LazyPages(Mapping[int, "NDArray[np.int64]"]):
     """Gives period -> block of one series, decoded when first asked for."""
 
-    __slots__ = ("_buckets", "_pages")
+    __slots__ = ("_buckets", "_pages", "_size")
 
-    def __init__(self, buckets: Buckets) -> None:
+    def __init__(self, buckets: Buckets, size: int = BUCKET) -> None:
         self._buckets = buckets
+        self._size = size
         self._pages: dict[int, NDArray[np.int64]] | None = None
 
     def replaced(self, changed: Buckets) -> LazyPages:
-        """The same series with some buckets replaced; what was decoded of the others stays so."""
-        new = LazyPages({**self._buckets, **changed})
-        if self._pages is not None:
-            new._pages = {p: block for p, block in self._pages.items() if p // BUCKET not in changed}
-            for raw in changed.values():
-                new._pages.update(decode_bucket(raw))
+        """The same series with some buckets replaced; what was decoded of the others stays so.
+
+        A block that is equal stays the same object, so that who knows it need not look at it again.
+        """
+        new = LazyPages({**self._buckets, **changed}, self._size)
+        known = self._pages
+        if known is not None:
+            pages = known.copy()
+            for bucket, raw in changed.items():
+                found = decode_bucket(raw)
+                for period in range(bucket * self._size, (bucket + 1) * self._size):
+                    block, before = found.get(period), pages.get(period)
+                    if block is None:
+                        pages.pop(period, None)
+                    elif before is None or before.size != block.size or (before != block).any():
+                        pages[period] = block
+            new._pages = pages
         return new
 
     def _decoded(self) -> dict[int, NDArray[np.int64]]:
@@ -112,3 +138,13 @@ class LazyPages(Mapping[int, "NDArray[np.int64]"]):
 
     def __len__(self) -> int:
         return len(self._decoded())
+
+    # Those of Mapping look each period up again.
+
+    def items(self) -> ItemsView[int, NDArray[np.int64]]:
+        """Pairs of period and block."""
+        return self._decoded().items()
+
+    def values(self) -> ValuesView[NDArray[np.int64]]:
+        """The blocks."""
+        return self._decoded().values()

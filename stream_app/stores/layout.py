@@ -23,7 +23,7 @@ from stream_app.domain.counters import Series
 from stream_app.domain.events import Definition
 from stream_app.domain.metrics import Snapshot
 from stream_app.domain.periods import Calendar
-from stream_app.stores.blocks import BUCKET, encode_bucket
+from stream_app.stores.blocks import bucket_size, encode_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from stream_app.domain.counters import BlockKey
     from stream_app.domain.metrics import Blocks
 
-FORMAT = 1
+FORMAT = 2
 #: How many versions a reader may be behind and still fetch only what changed.
 CHANGES_KEPT = 64
 #: (definition, measure), one hash each.
@@ -133,11 +133,6 @@ def snapshot_of(figures: Mapping[str, Any], blocks: Blocks, calendar: Calendar |
     )
 
 
-def bucket_of(period: int) -> int:
-    """The bucket that a period's block lies in."""
-    return period // BUCKET
-
-
 def field_of(series: Series, bucket: int) -> bytes:
     """The field of a bucket within its hash."""
     return orjson.dumps([*series, bucket])
@@ -154,7 +149,7 @@ def touched(dirty: Iterable[BlockKey]) -> Parts:
     pages: dict[Page, dict[Series, set[int]]] = {}
     for key in dirty:
         series = pages.setdefault((key.definition, key.measure), {})
-        series.setdefault(key.series, set()).add(bucket_of(key.period))
+        series.setdefault(key.series, set()).add(key.period // bucket_size(key.measure))
     return pages
 
 
@@ -162,7 +157,8 @@ def everything(snapshot: Snapshot) -> Parts:
     """All buckets of a snapshot."""
     pages: dict[Page, dict[Series, set[int]]] = {}
     for (definition, measure, series), blocks in snapshot.blocks.items():
-        pages.setdefault((definition, measure), {})[series] = {bucket_of(period) for period in blocks}
+        size = bucket_size(measure)
+        pages.setdefault((definition, measure), {})[series] = {period // size for period in blocks}
     return pages
 
 
@@ -184,10 +180,11 @@ def write(
     changes: dict[str, list[str]] = {}
     for page, series_buckets in parts.items():
         fields: dict[Any, Any] = {}
+        size = bucket_size(page[1])
         for series, buckets in series_buckets.items():
             blocks = snapshot.block(*page, series)
             for bucket in buckets:
-                periods = range(bucket * BUCKET, (bucket + 1) * BUCKET)
+                periods = range(bucket * size, (bucket + 1) * size)
                 pairs = [(period, blocks[period]) for period in periods if period in blocks]
                 fields[field_of(series, bucket)] = encode_bucket(pairs)
         if fields:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from stream_app.stores.blocks import LazyPages
+from stream_app.stores.blocks import LazyPages, bucket_size
 from stream_app.stores.layout import CHANGES_KEPT, Keys, Meta, Page, parse_field, snapshot_of
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ class Mirror:
         found = await self._read(meta, {page: sorted(names) for page, names in fields.items()})
         if found is None:
             return None
-        for page, pairs in found[1].items():
-            self._apply(page, pairs)
+        await asyncio.to_thread(self._apply, found[1])
         return meta
 
     async def _reload(self, meta: Meta) -> Meta | None:
@@ -104,8 +103,7 @@ class Mirror:
             read = await self._read(meta, dict.fromkeys(meta.pages))
             if read is not None:
                 self._blocks = {}
-                for page, pairs in read[1].items():
-                    self._apply(page, pairs)
+                await asyncio.to_thread(self._apply, read[1])
                 return read[0]
             latest = Meta.from_json(await self._client.get(self._keys.meta))
             if latest is None or not self._ours(latest):
@@ -136,7 +134,12 @@ class Mirror:
             found[page] = answer.items() if names is None else _present(names, answer)
         return latest, found
 
-    def _apply(self, page: Page, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+    def _apply(self, found: Mapping[Page, Iterable[tuple[bytes, bytes]]]) -> None:
+        """Runs in a thread: of many segments it is some 10 ms of work, during which others are served."""
+        for page, pairs in found.items():
+            self._apply_page(page, pairs)
+
+    def _apply_page(self, page: Page, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         changed: dict[Series, dict[int, bytes]] = {}
         for field, raw in pairs:
             series, bucket = parse_field(field)
@@ -144,7 +147,7 @@ class Mirror:
         for series, buckets in changed.items():
             key = (*page, series)
             known = self._blocks.get(key)
-            self._blocks[key] = LazyPages(buckets) if known is None else known.replaced(buckets)
+            self._blocks[key] = LazyPages(buckets, bucket_size(page[1])) if known is None else known.replaced(buckets)
 
 
 def _present(names: list[str], answer: list[Any]) -> list[tuple[bytes, bytes]]:

@@ -1,4 +1,8 @@
-"""Answers of the API, from the latest snapshot this process can have, each computed once a snapshot."""
+"""Answers of the API, from the latest snapshot this process can have, each computed once a snapshot.
+
+While figures are asked for, the store is followed: what is asked again and again is made ready from a new snapshot
+before that snapshot is shown, so that a request finds its answer made and waits neither for the store nor for it.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import orjson
-
 from stream_app.domain.errors import StreamAppError
 from stream_app.stores.base import StoreUnavailable
 from stream_app.web.health import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from stream_app.domain.metrics import Snapshot
     from stream_app.stores.base import SnapshotReader
     from stream_app.web.health import HealthBoard
     from stream_app.web.queries import Query
 
+    #: Gives the JSON of an answer.
+    Compute = Callable[[Snapshot, Query], bytes]
+
 log = logging.getLogger(__name__)
 
 #: How long a request waits for the store before it takes the figures seen last, and before it gives up without any.
 _PATIENCE_SECONDS = 2.0
 _FIRST_SECONDS = 10.0
+#: The store is followed for so long after a request, with the answers asked for in that time, at most so many.
+_INTEREST_SECONDS = 10.0
+_AHEAD = 8
 #: How many bytes of answers are kept.
 _KEPT_BYTES = 64 * 1024 * 1024
 PART = "figures"
@@ -58,11 +66,16 @@ class Answers:
     Args:
         reader: gives the snapshots.
         health: is told of the part `figures`: `starting` before the first snapshot, `degraded` while they are stale.
+        follow: seconds between two looks at the store while figures are asked for; 0: each request looks for itself.
     """
 
-    def __init__(self, reader: SnapshotReader, health: HealthBoard) -> None:
+    def __init__(self, reader: SnapshotReader, health: HealthBoard, *, follow: float = 0.0) -> None:
         self._reader = reader
         self._health = health
+        self._follow = follow
+        self._following: asyncio.Task[None] | None = None
+        self._asked_at = 0.0
+        self._asked: OrderedDict[tuple[Any, ...], tuple[float, Query, Compute]] = OrderedDict()
         self._token = uuid4().hex[:8]
         self._last: Snapshot | None = None
         self._number = 0
@@ -77,6 +90,9 @@ class Answers:
         Raises:
             NoFiguresError: there is none.
         """
+        self._asked_at = asyncio.get_running_loop().time()
+        if self._last is not None and self._following is not None and not self._following.done():
+            return Latest(self._last, self._number, stale=False)
         try:
             snapshot = await self._read()
         except (StoreUnavailable, TimeoutError) as error:
@@ -90,10 +106,44 @@ class Answers:
             self._health.set(PART, State.STARTING, "no figures have been published yet")
             raise NoFiguresError("no figures have been published yet; they appear once a worker owns partitions")
         if snapshot is not self._last:
-            self._last, self._number = snapshot, self._number + 1
-            self._bodies.clear()
+            self._show(snapshot, {})
         self._health.set(PART, State.OK)
+        if self._follow and (self._following is None or self._following.done()):
+            self._following = asyncio.create_task(self._keep_up())
+            self._following.add_done_callback(_looked_at)
         return Latest(snapshot, self._number, stale=False)
+
+    def _show(self, snapshot: Snapshot, ahead: Mapping[tuple[Any, ...], asyncio.Future[bytes]]) -> None:
+        self._last, self._number = snapshot, self._number + 1
+        self._bodies.clear()
+        self._bodies.update({(self._number, *question): body for question, body in ahead.items()})
+
+    async def _keep_up(self) -> None:
+        """Follows the store until nobody asks any more, or it does not answer: requests then ask it themselves."""
+        now = asyncio.get_running_loop().time
+        while now() - self._asked_at < _INTEREST_SECONDS:
+            await asyncio.sleep(self._follow)
+            snapshot = await self._read()
+            if snapshot is None:
+                return
+            if snapshot is not self._last:
+                self._show(snapshot, await self._made_ahead(snapshot, now() - _INTEREST_SECONDS))
+
+    async def _made_ahead(self, snapshot: Snapshot, since: float) -> dict[tuple[Any, ...], asyncio.Future[bytes]]:
+        for question, (asked_at, _, _) in list(self._asked.items()):
+            if asked_at < since or len(self._asked) > _AHEAD:
+                del self._asked[question]
+        made: dict[tuple[Any, ...], asyncio.Future[bytes]] = {}
+        for question, (_, query, compute) in list(self._asked.items()):
+            body = asyncio.ensure_future(asyncio.to_thread(compute, snapshot, query))
+            try:
+                await body
+            except Exception as error:  # noqa: BLE001 - who asks for it is told
+                log.debug("An answer was not made ahead: %r", error)
+                del self._asked[question]
+            else:
+                made[question] = body
+        return made
 
     async def _read(self) -> Snapshot | None:
         # One reading at a time, and none is cut off: a first one may take longer than a request waits.
@@ -107,23 +157,27 @@ class Answers:
         """Names the figures of an address; another process names them differently."""
         return f'"{self._token}-{latest.number}"'
 
-    async def body(self, latest: Latest, name: str, query: Query, compute: Callable[[], Any]) -> bytes:
+    async def body(self, latest: Latest, name: str, query: Query, compute: Compute) -> bytes:
         """The JSON of an answer: kept until the next snapshot, computed beside the event loop otherwise.
 
         Args:
             latest: what it is computed from.
             name: of the question.
             query: its parameters.
-            compute: gives what is to be written as JSON. Runs in a thread.
+            compute: gives the answer. Runs in a thread.
 
         Raises:
             QueryError: the parameters do not go together.
         """
-        key = (latest.number, name, *sorted(query.items()))
+        question = (name, *sorted(query.items()))
+        if self._follow:
+            self._asked[question] = (self._asked_at, query, compute)
+            self._asked.move_to_end(question)
+        key = (latest.number, *question)
         if key in self._bodies:
             self._bodies.move_to_end(key)
         else:
-            body = asyncio.create_task(asyncio.to_thread(lambda: orjson.dumps(compute())))
+            body = asyncio.create_task(asyncio.to_thread(compute, latest.snapshot, query))
             body.add_done_callback(lambda done: self._settle(key, done))
             self._bodies[key] = body
         return await asyncio.shield(self._bodies[key])
@@ -156,9 +210,10 @@ class Answers:
 
     async def close(self) -> None:
         """End a reading that is under way."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+        for task in (self._following, self._reading):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
 
 
 def _why(error: Exception) -> str:

@@ -13,8 +13,10 @@ from prometheus_client.exposition import choose_encoder
 from stream_app import __version__
 from stream_app.domain.errors import QueryError
 from stream_app.domain.events import rfc3339
-from stream_app.domain.metrics import churn, retention
+from stream_app.domain.metrics import churn
 from stream_app.web.answers import Answers, Latest, NoFiguresError
+from stream_app.web.matrices import Matrices
+from stream_app.web.pieces import Pieces
 from stream_app.web.queries import BadParameterError, churn_spec, parse, retention_spec
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from stream_app.domain.metrics import Snapshot
+    from stream_app.web.answers import Compute
     from stream_app.web.health import HealthBoard
     from stream_app.web.queries import Query, Spec
 
@@ -62,6 +65,7 @@ class Api:
         self._registry = registry
         self._status = status
         self._clock = clock
+        self._matrices = Matrices()
         self._retention_spec = retention_spec(top)
         self._churn_spec = churn_spec(top)
 
@@ -79,22 +83,20 @@ class Api:
 
     async def retention(self, request: web.Request) -> web.Response:
         """The retention matrix."""
-        return await self._figures(request, "retention", self._retention_spec, _retention)
+        return await self._figures(request, "retention", self._retention_spec, self._matrices.retention)
 
     async def churn(self, request: web.Request) -> web.Response:
         """Customers active and churned by day."""
         return await self._figures(request, "churn", self._churn_spec, _churn)
 
-    async def _figures(
-        self, request: web.Request, name: str, spec: Spec, compute: Callable[[Snapshot, Query], dict[str, Any]]
-    ) -> web.Response:
+    async def _figures(self, request: web.Request, name: str, spec: Spec, compute: Compute) -> web.Response:
         latest = await self._answers.latest()
         query = parse(spec, request.query, latest.snapshot)
         headers = _fresh(latest.stale) | {"ETag": self._answers.etag(latest)}
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
-        body = await self._answers.body(latest, name, query, lambda: compute(latest.snapshot, query))
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        body = await self._answers.body(latest, name, query, compute)
+        return web.Response(body=Pieces(body), headers=headers)
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Alerts that are firing or pending, and what happened lately."""
@@ -160,18 +162,9 @@ class Api:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
 
-def _retention(snapshot: Snapshot, query: Query) -> dict[str, Any]:
-    chosen: Any = {name: query[name] for name in ("definition", "grain", "kind", "top")}
-    answer = retention(snapshot, dimension=query["segment"], **chosen)  # type: ignore[arg-type]
-    if query["cohorts"] is not None:
-        for part in answer["segments"]:
-            part["cohorts"] = part["cohorts"][-int(query["cohorts"]) :]
-    return answer
-
-
-def _churn(snapshot: Snapshot, query: Query) -> dict[str, Any]:
+def _churn(snapshot: Snapshot, query: Query) -> bytes:
     chosen: Any = {name: query[name] for name in ("definition", "days", "top")}
-    return churn(snapshot, dimension=query["segment"], **chosen)  # type: ignore[arg-type]
+    return orjson.dumps(churn(snapshot, dimension=query["segment"], **chosen))  # type: ignore[arg-type]
 
 
 def _none_expected(given: MultiMapping[str]) -> None:

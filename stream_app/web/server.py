@@ -39,6 +39,7 @@ class WebServer:
         status: what this worker alone knows (`partitions`, `lag`, ...), JSON-ready, shown in `/api/v1/status`.
         clock: the wall clock, in seconds since 1970.
         top: how many values of a dimension are shown where a request does not say.
+        follow: seconds between two looks at the reader while figures are asked for; 0: each request looks for itself.
 
     Attributes:
         port: the port in use once started.
@@ -55,10 +56,11 @@ class WebServer:
         status: Callable[[], Mapping[str, Any]] = dict,
         clock: Callable[[], float] = time.time,
         top: int = 20,
+        follow: float = 0.0,
     ) -> None:
         self.host = host
         self.port = port
-        self._answers = Answers(reader, health)
+        self._answers = Answers(reader, health, follow=follow)
         self._api = Api(self._answers, health, registry, status=status, clock=clock, top=top)
         self._runner: web.AppRunner | None = None
 

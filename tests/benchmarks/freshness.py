@@ -17,11 +17,13 @@ import argparse
 import asyncio
 import http.client
 import json
+import re
 import shutil
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -149,21 +151,34 @@ def counted(worker: Worker) -> int:
     return figures["totals"].get("counted", 0) if figures else 0
 
 
+def read(worker: Worker) -> int:
+    """Events that the worker has counted, whether they are shown or not."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+    except OSError:
+        assert worker.running, worker.log[-4000:]
+        return 0
+    return sum(int(float(value)) for value in re.findall(r"^stream_app_records_counted_total\S* (\S+)", text, re.M))
+
+
 def capacity(worker: Worker, events: int) -> float:
-    """Events a second, of the middle of a backlog of so many events."""
+    """Events a second, of a backlog of so many events: from the last look at which a tenth of it was not yet read."""
     marks: list[tuple[float, int]] = []
 
     def looked() -> bool:
         time.sleep(0.25)
-        marks.append((time.perf_counter(), counted(worker)))
-        return marks[-1][1] >= events
+        count = read(worker)
+        if len(marks) == 2 and marks[1][1] < 0.1 * events:
+            marks.pop(0)
+        if len(marks) == 2:
+            marks.pop()
+        marks.append((time.perf_counter(), count))
+        return count >= events
 
     servers.eventually_sync(looked, DEADLINE, "the backlog")
-    middle = [mark for mark in marks if 0.1 * events <= mark[1] <= 0.95 * events]
-    if len(middle) < 2:
-        middle = [mark for mark in marks if mark[1]]
-        middle = [(marks[0][0], 0), middle[0]]
-    return (middle[-1][1] - middle[0][1]) / (middle[-1][0] - middle[0][0])
+    (began, first), (ended, last) = marks
+    return (last - first) / (ended - began)
 
 
 def measure(bootstrap: str, cores: Cores, folder: Path, options: argparse.Namespace) -> None:

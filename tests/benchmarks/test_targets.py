@@ -1,4 +1,4 @@
-"""The programs behind the targets run, in their short form, and print what they are there for. Nothing is said of time."""
+"""The programs behind the targets run in their short form, and print what they are for. Nothing is said of time."""
 
 from __future__ import annotations
 

@@ -158,7 +158,8 @@ def test_aiokafkas_consumer_takes_the_arguments_it_is_given():
     known = parameters(AIOKafkaConsumer.__init__)
     for name in (
         "client_id", "group_id", "bootstrap_servers", "partition_assignment_strategy", "enable_auto_commit",
-        "auto_offset_reset", "max_partition_fetch_bytes", "fetch_max_wait_ms", "request_timeout_ms", "check_crcs",
+        "auto_offset_reset", "fetch_max_bytes", "max_partition_fetch_bytes", "fetch_max_wait_ms", "request_timeout_ms",
+        "check_crcs",
         "session_timeout_ms", "rebalance_timeout_ms", "heartbeat_interval_ms", "isolation_level", "metadata_max_age_ms",
     ):  # fmt: skip
         assert name in known, f"AIOKafkaConsumer takes no {name} any more"
@@ -190,7 +191,7 @@ def test_the_app_takes_every_option_and_uses_our_parts():
     assert Transport.Consumer is ChunkConsumer
     assert ChunkConsumer in inspect.getmro(type(made.transport).Consumer)
     assert (conf.web_enabled, conf.stream_wait_empty, conf.topic_disable_leader) == (False, False, True)
-    assert (conf.stream_buffer_maxsize, conf.producer_acks, conf.stream_publish_on_commit) == (4, -1, False)
+    assert (conf.stream_buffer_maxsize, conf.producer_acks, conf.stream_publish_on_commit) == (1, -1, False)
     assert conf.processing_guarantee.value == "at_least_once"
 
 

@@ -12,7 +12,7 @@ from stream_app.engine.topics import Topics
 from stream_app.engine.transport import ChunkConsumer
 
 NAMES = Topics("visits", "purchases", "changelog", "partials", "closings", "alerts", "dead-letters")
-CHANGELOG = TP("contract-outbox-changelog", 0)
+CHANGELOG = TP("contract-partials", 0)
 
 
 class SlowThread:

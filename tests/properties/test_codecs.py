@@ -11,16 +11,18 @@ from properties.streams import Stream, arrivals, streams
 from support.counting import Part, folded, nonzero
 
 from stream_app.codecs.partials import (
+    PageEncoder,
     SourceStatus,
     Status,
     decode_block,
     decode_key,
+    decode_page,
     decode_status,
     encode_block,
     encode_status,
 )
 from stream_app.codecs.rows import MARKER_KEY, Marker, RowDecoder, RowEncoder, Source, decode_marker, encode_marker
-from stream_app.domain.counters import BlockKey, Counters, Segments
+from stream_app.domain.counters import GROUP, BlockKey, Counters, PageKey, Segments, Series
 from stream_app.domain.rows import ROW_FORMATS, pack_id, pack_ids, unpack_id
 from stream_app.domain.users import UserTable
 
@@ -113,6 +115,34 @@ def test_statuses_survive(status: Status, partition: int) -> None:
     key, value = encode_status(status, partition)
     assert decode_key(key) == (None, partition)
     assert decode_status(value) == status
+
+
+CELLS = st.sampled_from((0, 0, 0, 1, -1, 2**31 - 1))
+
+
+@given(keys, st.integers(0, 40), st.integers(0, 384), st.data(), st.integers(0, 99), st.integers(0, 2**31))
+def test_pages_survive(key: BlockKey, plans: int, width: int, data: Any, partition: int, epoch: int) -> None:
+    segments = Segments(("plan",))
+    for plan in range(plans):
+        segments.combo((f"plan-{plan}",))
+    cells = np.zeros((plans + 1, width), np.int32)
+    for _ in range(5 if width else 0):
+        cells[data.draw(st.integers(0, plans)), data.draw(st.integers(0, width - 1))] = data.draw(CELLS)
+    encoder = PageEncoder(segments, partition)
+    series: list[Series] = []
+    rows: list[list[int]] = []
+    for group in range(-(-len(cells) // GROUP)):
+        of = PageKey(key.definition, key.measure, key.period, group)
+        name, value = encoder.encode(of, cells[group * GROUP : (group + 1) * GROUP], epoch)
+        assert decode_key(name) == (of, partition)
+        read_epoch, names, first, read = decode_page(value)
+        assert read_epoch == epoch
+        whole = np.zeros((len(read), width), np.int32)
+        whole[:, first : first + read.shape[1]] = read
+        series += names
+        rows += whole.tolist()
+    assert series == segments.series
+    assert rows == cells.tolist()
 
 
 @given(

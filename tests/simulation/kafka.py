@@ -1,21 +1,33 @@
 """A broker in memory that honours Kafka's rules as far as the engine relies on them.
 
-Transactions (one open per transactional id), producer epochs and fencing, `read_committed` up to the last stable
-offset, compaction that keeps offsets. Every operation is atomic; what lies between two operations is the scheduler's.
+Transactions (one open per transactional id), control records that take an offset, producer epochs and fencing,
+`read_committed` up to the last stable offset, compaction that keeps offsets. Every operation is atomic; what lies
+between two operations is the scheduler's.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from stream_app.engine.ledger import Fenced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 TP = tuple[str, int]
 OPEN, COMMITTED, ABORTED = "open", "committed", "aborted"
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
+class Transaction:
+    state: str = OPEN
+    logs: dict[TP, int] = field(default_factory=dict)  # topic-partition -> offset of its first record there
+
+
+@dataclass(slots=True)
 class Record:
     offset: int
     key: bytes | None
@@ -23,13 +35,43 @@ class Record:
     transaction: Transaction | None = None
 
     @property
-    def state(self) -> str:
-        return COMMITTED if self.transaction is None else self.transaction.state
+    def committed(self) -> bool:
+        return self.transaction is None or self.transaction.state is COMMITTED
 
 
-@dataclass(eq=False)
-class Transaction:
-    state: str = OPEN
+class Log:
+    """One topic-partition."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.offsets: list[int] = []
+        self.end = 0
+        self.open: dict[Transaction, int] = {}  # open transaction -> offset of its first record
+
+    @property
+    def stable(self) -> int:
+        """The last stable offset: that of the first record of an open transaction, or the end."""
+        return min(self.open.values(), default=self.end)
+
+    def append(self, key: bytes | None, value: bytes | None, transaction: Transaction | None) -> None:
+        if transaction is not None:
+            self.open.setdefault(transaction, self.end)
+        self.records.append(Record(self.end, key, value, transaction))
+        self.offsets.append(self.end)
+        self.end += 1
+
+    def committed(self, start: int = 0) -> list[Record]:
+        """What a `read_committed` consumer gets from an offset on."""
+        first, stop = bisect_left(self.offsets, start), bisect_left(self.offsets, self.stable)
+        return [record for record in self.records[first:stop] if record.committed]
+
+    def compact(self) -> None:
+        """Drops what a later committed record of the same key supersedes, below the last stable offset."""
+        stop = bisect_left(self.offsets, self.stable)
+        head = [record for record in self.records[:stop] if record.committed]
+        latest = {record.key: record.offset for record in head}
+        self.records = [r for r in head if latest[r.key] == r.offset] + self.records[stop:]
+        self.offsets = [record.offset for record in self.records]
 
 
 @dataclass
@@ -40,30 +82,32 @@ class Producer:
     transaction: Transaction | None = None
 
 
-@dataclass
 class SimKafka:
-    """Logs by topic-partition.
+    """Logs by topic-partition, and transactional ids.
 
-    Attributes:
-        fencing: False breaks the broker: a write of an old epoch is taken.
+    Args:
+        unfenced: True breaks the broker for a transactional id: a write of an old epoch is taken.
+        told: called when readers of a topic-partition may find something new.
+        seen: told what happened, by name.
     """
 
-    fencing: bool = True
-    logs: dict[TP, list[Record]] = field(default_factory=lambda: defaultdict(list))
-    ends: dict[TP, int] = field(default_factory=lambda: defaultdict(int))
-    producers: dict[str, Producer] = field(default_factory=lambda: defaultdict(Producer))
+    def __init__(
+        self, unfenced: Callable[[str], bool], told: Callable[[TP], None], seen: Callable[[str], None]
+    ) -> None:
+        self._unfenced, self._told, self._seen = unfenced, told, seen
+        self.logs: dict[TP, Log] = defaultdict(Log)
+        self.producers: dict[str, Producer] = defaultdict(Producer)
 
-    def append(self, tp: TP, key: bytes | None, value: bytes | None, transaction: Transaction | None = None) -> None:
-        self.logs[tp].append(Record(self.ends[tp], key, value, transaction))
-        self.ends[tp] += 1
-
-    # -- transactions
+    def append(self, tp: TP, key: bytes | None, value: bytes | None) -> None:
+        self.logs[tp].append(key, value, None)
+        self._told(tp)
 
     def init_producer(self, name: str) -> int:
         """A new epoch: fences the holder of the id and undoes its open transaction."""
         producer = self.producers[name]
         if producer.transaction is not None:
-            self._end(producer, ABORTED)
+            self._seen("transactions undone")
+            self._end(producer, producer.transaction, ABORTED)
         producer.epoch += 1
         return producer.epoch
 
@@ -73,45 +117,30 @@ class SimKafka:
         return producer.transaction
 
     def send(
-        self, name: str, epoch: int, transaction: Transaction, tp: TP, records: list[tuple[bytes | None, bytes]]
+        self, name: str, epoch: int, transaction: Transaction, tp: TP, records: Iterable[tuple[bytes, bytes | None]]
     ) -> None:
         self._checked(name, epoch)
+        log = self.logs[tp]
         for key, value in records:
-            self.append(tp, key, value, transaction)
+            log.append(key, value, transaction)
+            transaction.logs.setdefault(tp, log.end)
 
     def commit(self, name: str, epoch: int, transaction: Transaction) -> None:
-        producer = self._checked(name, epoch)
-        transaction.state = COMMITTED
-        if producer.transaction is transaction:
-            self._end(producer, COMMITTED)
+        self._end(self._checked(name, epoch), transaction, COMMITTED)
 
-    def _end(self, producer: Producer, state: str) -> None:
-        if producer.transaction is not None:
-            producer.transaction.state = state
+    def _end(self, producer: Producer, transaction: Transaction, state: str) -> None:
+        if producer.transaction is transaction:
             producer.transaction = None
-            # A control record takes an offset in Kafka; where it lies makes no difference here.
+        transaction.state = state
+        for tp in transaction.logs:
+            log = self.logs[tp]
+            log.open.pop(transaction, None)
+            log.end += 1  # the control record
+            self._told(tp)
 
     def _checked(self, name: str, epoch: int) -> Producer:
         producer = self.producers[name]
-        if self.fencing and epoch != producer.epoch:
+        if epoch != producer.epoch and not self._unfenced(name):
+            self._seen("writes refused")
             raise Fenced(name)
         return producer
-
-    # -- reading
-
-    def stable(self, tp: TP) -> int:
-        """The last stable offset: that of the first record of an open transaction, or the end."""
-        return next((r.offset for r in self.logs[tp] if r.state == OPEN), self.ends[tp])
-
-    def committed(self, tp: TP, start: int = 0) -> list[Record]:
-        """What a `read_committed` consumer gets from an offset on."""
-        stable = self.stable(tp)
-        return [r for r in self.logs[tp] if start <= r.offset < stable and r.state == COMMITTED]
-
-    def compact(self, tp: TP) -> None:
-        """Drops what a later committed record of the same key supersedes, below the last stable offset."""
-        stable = self.stable(tp)
-        latest = {r.key: r.offset for r in self.logs[tp] if r.offset < stable and r.state == COMMITTED}
-        self.logs[tp] = [
-            r for r in self.logs[tp] if r.offset >= stable or (r.state == COMMITTED and latest[r.key] == r.offset)
-        ]

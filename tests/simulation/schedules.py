@@ -1,142 +1,131 @@
-"""Schedules by seed: which events, which faults, and whether every cell came out right."""
+"""Schedules by seed: what happened in each, and whether every cell and every alert came out right."""
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import logging
-import random
+from collections import Counter
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from oracle import Oracle
 
-from simulation.loop import VirtualLoop
-from simulation.world import DEFINITIONS, NOW_MS, Protocol, World, partition_of
+from simulation import streams
+from simulation.world import World
 from stream_app.domain.metrics import retention
 
 if TYPE_CHECKING:
+    from simulation.protocol import Protocol
     from stream_app.domain.metrics import Snapshot
-
-#: Streams of events that schedules are drawn over; the oracle's answer to each is computed once.
-STREAMS = 16
-RECORDS = 24
-#: Days that the events span: short, so that a schedule has few cells and many faults.
-SPAN = 4
-DAY = 86_400_000
-START = 1_700_000_000_000 - 1_700_000_000_000 % DAY
-GRAINS, KINDS = ("day", "week", "month"), ("classic", "rolling")
 
 
 @dataclass(frozen=True)
-class Stream:
-    """Records in the order of their arrival, and the events among them."""
+class Outcome:
+    """Of one schedule: what came out wrong, None for nothing, and how often what happened in it."""
 
-    records: list[tuple[str, int, bytes | None, bytes | None]]
-    events: list[dict[str, Any]]
-    broken: int
-
-
-@cache
-def stream(number: int) -> Stream:
-    """Visits and purchases of a few users, out of order, some twice, some broken."""
-    chance = random.Random(number)
-    records: list[tuple[str, int, bytes | None, bytes | None]] = []
-    events, broken = [], 0
-    for i in range(RECORDS):
-        user = f"user-{chance.randrange(6)}"
-        time = START + chance.randrange(SPAN) * DAY + chance.randrange(DAY)
-        plan = chance.choice(["pro", "free"])
-        event = {"type": "visit", "event_id": f"e{i}", "user_id": user, "occurred_at": time, "segment": {"plan": plan}}
-        topic = "visits"
-        if chance.random() < 0.4:
-            event |= {"type": "purchase", "order_id": f"o{i}", "amount": "1.00", "currency": "USD"}
-            topic = "purchases"
-        if chance.random() < 0.08:
-            broken += 1
-            records.append((topic, partition_of(user), user.encode(), b"broken"))
-            continue
-        kind = str(event["type"])
-        events.append({"user": user, "time": time, "kind": kind, "event_id": f"e{i}", "segment": {"plan": plan}})
-        record = (topic, partition_of(user), user.encode(), orjson.dumps(event))
-        records += [record] * (2 if chance.random() < 0.1 else 1)
-    return Stream(records, events, broken)
+    seed: int
+    wrong: str | None
+    seen: Counter[str]
 
 
-@cache
-def expected(number: int) -> str:
-    """What the oracle says of a stream, as of a watermark past all of it."""
-    oracle = Oracle(stream(number).events)
-    watermark = max(event["time"] for event in stream(number).events)
-    return _text(
-        oracle.retention(definition=d.name, grain=grain, kind=kind, dimension=dimension, watermark=watermark)
-        for d in DEFINITIONS for grain in GRAINS for kind in KINDS for dimension in (None, "plan")
-    )  # fmt: skip
-
-
-def figures(snapshot: Snapshot) -> str:
-    """The same figures of a snapshot."""
-    return _text(
-        retention(snapshot, definition=d.name, grain=grain, kind=kind, dimension=dimension)
-        for d in DEFINITIONS for grain in GRAINS for kind in KINDS for dimension in (None, "plan")
-    )  # fmt: skip
-
-
-def _text(answers: Any) -> str:
-    return orjson.dumps([answer["segments"] for answer in answers], option=orjson.OPT_SORT_KEYS).decode()
-
-
+#: A schedule leaves much garbage in cycles; the collector looks at it all once in so many schedules.
+_COLLECT_EVERY = 60
 #: Blocks that came out right once, by stream: equal blocks give equal figures, so they are not computed again.
 _right: dict[int, Any] = {}
 
 
-def wrong(seed: int, protocol: Protocol | None = None, **options: Any) -> str | None:
-    """Plays one schedule. Returns what came out wrong, None where every cell equals the oracle's.
+def play(seed: int, protocol: Protocol | None = None, **options: Any) -> Outcome:
+    """Plays one schedule.
 
     Args:
         seed: of the schedule.
         protocol: what is broken on purpose; None for nothing.
         options: of `World`.
     """
-    number = seed % STREAMS
-    world = World(seed, list(stream(number).records), protocol or Protocol(), **options)
+    gc.disable()
+    if seed % _COLLECT_EVERY == 0:
+        gc.collect()
+    number = seed % streams.STREAMS
+    world = World(seed, streams.stream(number), protocol, **options)
     logger = logging.getLogger("stream_app")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # faults are the point
-    loop = VirtualLoop()
-    loop.set_exception_handler(lambda *_: None)  # tasks of killed workers end as they like
-    asyncio.set_event_loop(loop)
+    logger.setLevel(logging.CRITICAL + 1)  # faults are the point
     try:
-        loop.run_until_complete(world.run())
+        wrong = world.play(lambda played: _judge(played, number))
     except TimeoutError:
-        return "it never came through"
+        wrong = "it never came through"
     finally:
-        loop.close()
         logger.setLevel(level)
-    if world.errors:
-        return f"a worker ended with {world.errors[0]!r}"
-    return _judge(world, number)
+        gc.enable()
+    return Outcome(seed, wrong, world.seen)
 
 
 def _judge(world: World, number: int) -> str | None:
-    snapshot, _ = world.merged().snapshot(NOW_MS)
-    letters = len(world.kafka.committed(("dead-letters", 0)))
-    if letters != stream(number).broken:
-        return f"{letters} dead letters instead of {stream(number).broken}"
+    if world.errors:
+        return f"a worker ended with {world.errors[0]!r}"
+    return _figures(world, number) or _alerts(world, number)
+
+
+def _figures(world: World, number: int) -> str | None:
+    made = streams.stream(number)
+    snapshot = world.owner.outlets.snapshot
+    assert snapshot is not None
+    letters = len(world.kafka.logs["dead-letters", 0].committed())
+    if letters != made.broken:
+        return f"{letters} dead letters instead of {made.broken}"
     totals = {name: snapshot.totals[name] for name in ("read", "counted", "dead_lettered", "dropped")}
     if totals["read"] != totals["counted"] + totals["dead_lettered"] + totals["dropped"] or totals["dropped"]:
         return f"totals {totals}"
+    if made.closed_right and snapshot.watermark != streams.watermark(number):
+        return f"the watermark is {snapshot.watermark} instead of {streams.watermark(number)}"
     blocks = {
-        (*key, period): block.tobytes().rstrip(b"\0")
-        for key, pages in snapshot.blocks.items() for period, block in pages.items() if block.any()
+        (*key, period): cells
+        for key, pages in snapshot.blocks.items() for period, block in pages.items()
+        if (cells := block.tobytes().rstrip(b"\0"))
     }  # fmt: skip
-    found = blocks, tuple(totals.items())
-    if _right.get(number) == found:
+    if _right.get(number) == blocks:
         return None
-    # All events are in, wherever the watermark of the moment stands.
-    at_end = replace(snapshot, watermark=max(event["time"] for event in stream(number).events))
-    if figures(at_end) != expected(number):
+    if _answers(snapshot, number) != streams.expected(number):
         return "cells differ from the oracle's"
-    _right.setdefault(number, found)
+    _right.setdefault(number, blocks)
     return None
+
+
+def _answers(snapshot: Snapshot, number: int) -> str:
+    """The figures that the oracle tells of; all events are in, wherever the watermark of the moment stands."""
+    at_end = replace(snapshot, watermark=streams.watermark(number))
+    return streams.text(
+        retention(at_end, definition=d.name, grain=grain, kind=kind, dimension=dimension)
+        for d in at_end.definitions for grain in streams.GRAINS for kind in streams.KINDS
+        for dimension in (None, *at_end.dimensions)
+    )  # fmt: skip
+
+
+def _alerts(world: World, number: int) -> str | None:
+    """Every change is in the topic once and was told once to each target, in order, and the states agree."""
+    lines = [orjson.loads(record.value or b"") for record in world.kafka.logs["alerts", 0].committed()]
+    ids = [line["id"] for line in lines]
+    if len(set(ids)) != len(ids):
+        return f"changes written twice: {sorted(i[:6] for i, n in Counter(ids).items() if n > 1)}"
+    for target in streams.TARGETS:
+        owed = [line["id"] for line in lines if target in line["to"]]
+        told = [message.id for message in world.slack.messages if message.target == target]
+        if sorted(owed) != sorted(told):
+            lost, more = Counter(owed) - Counter(told), Counter(told) - Counter(owed)
+            return f"{target}: never told {_short(lost)}, told too often {_short(more)}"
+        if owed != told:
+            return f"{target}: told in another order"
+    found = sorted(
+        (line["rule"], orjson.dumps(line["segment"]).decode(), line["cohort"], line["state"]) for line in lines
+    )
+    if streams.stream(number).closed_right and found != streams.changes(number):
+        return f"changes are {found} instead of {streams.changes(number)}"
+    latest = {(line["rule"], str(line["segment"])): line for line in lines}
+    shown = {alert["id"] for alert in world.owner.judge.current() if alert["state"] == "firing"}
+    if shown != {line["id"] for line in latest.values() if line["state"] == "firing"}:
+        return "the states of the alerts are not those that their changes lead to"
+    return None
+
+
+def _short(ids: Counter[str]) -> list[str]:
+    return [one[:6] for one in ids]

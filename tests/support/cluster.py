@@ -37,6 +37,8 @@ class Cluster:
             "partitions": PARTITIONS,
         }
         self.workers: list[Worker] = []
+        self.disks = False  # whether each worker runs in a folder of its own
+        self.root: Path | None = None  # another checkout, whose code new workers run
 
     @property
     def purchases(self) -> str:
@@ -51,9 +53,16 @@ class Cluster:
         return str(self.settings["alerts_topic"])
 
     def start(self, count: int = 1) -> list[Worker]:
-        new = [Worker(self.folder, **self.settings).start() for _ in range(count)]
+        new = [self._worker().start() for _ in range(count)]
         self.workers += new
         return new
+
+    def _worker(self) -> Worker:
+        worker = Worker(self.folder, **self.settings)
+        if self.disks:
+            worker.disk = self.folder / f"disk-{worker.port}"
+        worker.root = self.root or worker.root
+        return worker
 
     def kill(self) -> None:
         """All of them; the end of a test."""
@@ -101,7 +110,8 @@ class Cluster:
             shares = self.shares()
             sizes = [len(share) for share in shares]
             owned = sorted(itertools.chain(*shares))
-            return owned == list(range(PARTITIONS)) and max(sizes) - min(sizes) <= 1 and len(shares) == count
+            everything = list(range(int(self.settings["partitions"])))
+            return owned == everything and max(sizes) - min(sizes) <= 1 and len(shares) == count
 
         await servers.eventually(fair, timeout, "partitions to be shared out fairly")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stream_app.codecs.partials import decode_block, decode_key, encode_block
+from stream_app.codecs.partials import PageEncoder, decode_key, decode_page
 from stream_app.codecs.rows import RowDecoder, RowEncoder
-from stream_app.domain.counters import ACTIVE, BlockKey, Counters, Segments
+from stream_app.domain.counters import ACTIVE, BlockKey, Counters, PageKey, Segments
 from stream_app.domain.events import ENGAGEMENT, NO_VALUE, REPURCHASE, EventBatch, Kind
 from stream_app.domain.index import hash_keys
 from stream_app.domain.merging import Merged
@@ -17,7 +17,7 @@ from stream_app.domain.rows import RING_DAYS, unpack_id
 from stream_app.domain.users import UserTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from stream_app.domain.events import Definition
     from stream_app.domain.metrics import Snapshot
@@ -81,6 +81,7 @@ class Part:
         self.segments = Segments(self.dimensions, self.max_values)
         self.table = UserTable(self.definitions, self.calendar, self.segments)
         self.counters = Counters(self.segments)
+        self.pages = PageEncoder(self.segments, self.number)
         self.encoder = RowEncoder(self.table)
         self.combos: list[Any] = []
 
@@ -91,8 +92,8 @@ class Part:
         """Writes the changed rows and blocks."""
         users, places = self.table.take_dirty()
         self.log.update(zip(users, self.encoder.encode(places), strict=True))
-        for key, block in self.counters.take_dirty():
-            name, value = encode_block(key, block, self.number, self.epoch)
+        for key, cells in self.counters.take_pages():
+            name, value = self.pages.encode(key, cells, self.epoch)
             self.partials[name] = value
 
     def crash(self) -> None:
@@ -143,6 +144,16 @@ def nonzero(blocks: Iterable[tuple[BlockKey, Any]], *, active_from: int | None =
     return found
 
 
+def told(partials: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[BlockKey, Any]]:
+    """The blocks that records of the partials topic tell of."""
+    for name, value in partials:
+        key, _ = decode_key(name)
+        assert isinstance(key, PageKey)
+        _, series, first, cells = decode_page(value)
+        for one, row in zip(series, cells, strict=True):
+            yield BlockKey(key.definition, key.measure, one, key.period), np.concatenate([np.zeros(first), row])
+
+
 def folded(part: Part) -> Counters:
     """Counters made of the rows alone."""
     counters = Counters(part.segments)
@@ -157,8 +168,8 @@ def merge(parts: Sequence[Part], *, watermark: int | None, last_event: int | Non
     for part in parts:
         for name, value in part.partials.items():
             key, number = decode_key(name)
-            assert key is not None
-            merged.block(key, number, *decode_block(value))
+            assert isinstance(key, PageKey)
+            merged.page(key, number, *decode_page(value))
         merged.status(part.number, part.epoch, [], {})
     snapshot, _ = merged.snapshot(0)
     return replace(snapshot, watermark=watermark, last_event=last_event)

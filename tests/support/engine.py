@@ -14,7 +14,7 @@ from stream_app.domain.fingerprint import fingerprint
 from stream_app.domain.periods import Calendar
 from stream_app.engine.changelog import ChangelogPart
 from stream_app.engine.chunks import Chunk
-from stream_app.engine.ledger import Commit, Fenced
+from stream_app.engine.ledger import Commit, Fenced, Written
 from stream_app.engine.source import SourceConfig, SourcePartition
 from stream_app.engine.sources import Sources
 
@@ -70,6 +70,7 @@ class Broker:
     holders: dict[int, int] = field(default_factory=dict)
     fail: BaseException | None = None
     stopped: list[int] = field(default_factory=list)
+    compacted: bool = True
 
     def ledger(self, number: int) -> MemoryLedger:
         return MemoryLedger(self, number)
@@ -81,9 +82,14 @@ class Broker:
         return {key: value for key, value in self.changelog.get(number, ()) if key != MARKER_KEY}
 
     async def read(self, number: int, step: int = 2) -> AsyncIterator[ChangelogPart]:
-        """The changelog, compacted, in small parts: most rows come before the marker, as in a long one."""
-        log = {key: (place, value) for place, (key, value) in enumerate(self.changelog.get(number, ()))}
-        records = sorted((place, key, value) for key, (place, value) in log.items())
+        """The changelog in small parts, after one with nothing but the newest marker; compacted or not."""
+        whole = [(place, key, value) for place, (key, value) in enumerate(self.changelog.get(number, ()))]
+        log = {key: (place, value) for place, key, value in whole}
+        marker = self.marker(number) if MARKER_KEY in log else None
+        start = 0 if marker is None else marker.since
+        yield ChangelogPart(marker=marker, stop=start)
+        records = sorted((place, key, value) for key, (place, value) in log.items()) if self.compacted else whole
+        records = [record for record in records if record[0] >= start]
         for first in range(0, len(records), step):
             part = ChangelogPart()
             for _, key, value in records[first : first + step]:
@@ -92,6 +98,7 @@ class Broker:
                 else:
                     part.users.append(key)
                     part.rows.append(value)
+                part.stop = records[min(first + step, len(records)) - 1][0] + 1
             yield part
 
 
@@ -134,7 +141,7 @@ class Seen:
     def chunk(self, topic: str, counts: Any, seconds: float) -> None:
         self.chunks.append((topic, counts))
 
-    def commit(self, outcome: str, seconds: float) -> None:
+    def commit(self, outcome: str, seconds: float, written: Written | None = None) -> None:
         self.commits.append(outcome)
 
     def recovered(self, partition: int, users: int, seconds: float) -> None:
@@ -200,12 +207,12 @@ async def recovered(
 def sources_of(
     broker: Broker, settings: SourceConfig | None = None, *, partitions: int = 2, shared: bool = True,
     failures: list[BaseException] | None = None, interval: float = 3600.0, consumer: FakeConsumer | None = None,
-    seen: Seen | None = None,
+    seen: Seen | None = None, ends: Callable[[], dict[str, int]] = lambda: dict(ENDS),
 ) -> Sources:  # fmt: skip
     """Sources over a broker in memory that commit only when they are told to."""
 
     async def offsets(_number: int) -> tuple[dict[str, int], dict[str, int]]:
-        return dict(BEGINNINGS), dict(ENDS)
+        return dict(BEGINNINGS), ends()
 
     sources = Sources(
         settings or config(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -22,26 +23,40 @@ ROOT = Path(__file__).parents[2]
 
 
 class Worker:
-    """`stream-app run` in a process of its own, on a free port."""
+    """`stream-app run` in a process of its own, on a free port.
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    `disk`: a folder to run in, which holds its temporary files and its home too; `root`: whose code it runs.
+    """
+
+    def __init__(self, folder: Path, *, disk: Path | None = None, **settings: object) -> None:
         self.port = servers.free_port()
+        self.disk, self.root = disk, ROOT
         self.settings = {"web_port": self.port, "session_timeout": 3, "idle_after": 2, "log_level": "info", **settings}
         self._log = folder / f"worker-{self.port}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._begun_at = 0
 
     def start(self) -> Worker:
+        self._begun_at = len(self.log)
         clean = {k: v for k, v in os.environ.items() if not k.startswith("STREAM_APP_")}
         env = clean | {f"STREAM_APP_{name.upper()}": str(value) for name, value in self.settings.items()}
+        if self.disk is not None:
+            self.disk.mkdir(parents=True, exist_ok=True)
+            env |= {"HOME": str(self.disk), "TMPDIR": str(self.disk), "PYTHONPATH": str(self.root)}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "stream_app", "run"], cwd=ROOT, env=env, stdout=log, stderr=log
+                [sys.executable, "-m", "stream_app", "run"], cwd=self.disk or self.root, env=env, stdout=log, stderr=log
             )
         return self
 
     @property
     def log(self) -> str:
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has not logged anything since its last start: it is still being loaded."""
+        return len(self.log) == self._begun_at
 
     def get(self, path: str) -> Any:
         """The JSON of a path; whatever the status."""
@@ -53,6 +68,22 @@ class Worker:
         except OSError:
             assert self.running, f"the worker ended:\n{self.log[-4000:]}"
             return {}
+
+    def peek(self, path: str, timeout: float = 2.0) -> Any:
+        """The JSON of a path; {} while the worker is away, frozen or starting."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            return json.load(error)
+        except (OSError, ValueError, http.client.HTTPException):
+            return {}
+
+    def metric(self, name: str) -> int:
+        """The sum of one of its metrics over all labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return int(sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))))
 
     @property
     def running(self) -> bool:

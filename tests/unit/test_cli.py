@@ -58,6 +58,10 @@ class FakeProgram:
         self._note("check", settings, {})
         return 0
 
+    def rebuild(self, settings, **options):
+        self._note("rebuild", settings, options)
+        return 0
+
     def demo(self, settings, **options):
         self._note("demo", settings, options)
         return 0
@@ -106,6 +110,16 @@ def test_demo_passes_on_how_it_is_to_end():
     assert plain == {"once": False, "as_json": False, "kafka": None}
     assert full == {"once": True, "as_json": True, "kafka": "k:1"}
     assert settings.web_port == 81
+
+
+def test_rebuild_passes_on_what_it_may_do():
+    program = FakeProgram()
+    assert main(["rebuild", "--broker", "k:1"], program) == EXIT_OK
+    assert main(["rebuild", "--from-retained", "--delete-old"], program) == EXIT_OK
+    (_, settings, plain), (_, _, full) = program.calls
+    assert settings.broker == "kafka://k:1"
+    assert plain == {"from_retained": False, "delete_old": False}
+    assert full == {"from_retained": True, "delete_old": True}
 
 
 def test_demo_writes_into_no_broker_that_is_not_named_on_its_command_line(monkeypatch):
@@ -178,7 +192,7 @@ def test_an_until_that_is_no_instant_is_told(given, capsys):
 
 
 @pytest.mark.parametrize("error", [ConfigurationError("x: do y"), ConnectionFailedError("x: do y")])
-@pytest.mark.parametrize("argv", [["run"], ["check"], ["demo"], ["analyze", "f"]])
+@pytest.mark.parametrize("argv", [["run"], ["check"], ["demo"], ["rebuild"], ["analyze", "f"]])
 def test_an_error_is_one_message_and_exit_code_2(argv, error, capsys):
     assert main(argv, FakeProgram(fails=error)) == EXIT_WRONG
     printed = capsys.readouterr()
@@ -220,7 +234,7 @@ def test_a_file_that_cannot_be_read_is_told(capsys):
         (["analyze", "f", "--top", "0"], "use 1 to 1000"),
         (["analyze", "f", "--currency", "us"], "three letters"),
         (["analyze", "f", "--timezone", "Mars/Olympus"], "IANA"),
-        ([], "run, demo, check, analyze"),
+        ([], "run, demo, check, rebuild, analyze"),
     ],
 )
 def test_a_wrong_command_line_is_refused_with_what_was_probably_meant(argv, said, capsys):

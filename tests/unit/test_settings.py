@@ -58,6 +58,7 @@ def test_every_setting_can_be_set_in_the_environment_and_in_the_file(config, tmp
         "log_level": "debug",
         "commit_interval": "0.25",
         "max_values": "999",
+        "state_format": "1",
     }
     for name, spec in SPECS.items():
         if spec.internal:
@@ -121,6 +122,8 @@ def test_redis_is_taken_by_network_tls_and_socket(given):
         ("visits_topic", "..", "not a topic name"),
         ("visits_topic", "", "is empty"),
         ("partitions", "0", "use 1 to"),
+        ("state_format", "3", "use 1 to 2"),
+        ("app_id", "shop.g2", "use another"),
         ("partitions", "4.5", "not a whole number"),
         ("partitions", True, "not a whole number"),
         ("partitions", "9" * 500, "not a whole number"),

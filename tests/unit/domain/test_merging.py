@@ -6,7 +6,7 @@ import numpy as np
 from support.counting import definitions
 from support.engine import CALENDAR, DAY, START
 
-from stream_app.domain.counters import BlockKey
+from stream_app.domain.counters import BlockKey, PageKey
 from stream_app.domain.merging import Merged
 from stream_app.domain.watermarks import Progress
 
@@ -145,3 +145,109 @@ def test_totals_add_up():
     merger.status(1, 1, [], {"read": 4, "users": 2})
     merger.status(1, 1, [], {"read": 5, "users": 2})
     assert merger.snapshot(NOW)[0].totals == {"read": 8, "late": 1, "users": 2}
+
+
+# -- pages: several series at once
+
+
+PAGE = PageKey("engagement", "day.on", 19_723, 0)
+FREE, PRO = ("plan", "free"), ("plan", "pro")
+
+
+def rows(merger: Merged) -> dict:
+    snapshot, _ = merger.snapshot(NOW)
+    return {series: pages[PAGE.period].tolist() for (_, _, series), pages in snapshot.blocks.items()}
+
+
+def matrix(*lines: list[int]) -> np.ndarray:
+    return np.array(lines, np.int32)
+
+
+def test_partitions_that_name_their_series_in_another_order_add_up():
+    merger = merged()
+    merger.page(PAGE, 0, 1, ((), FREE, PRO), 0, matrix([3, 3], [1, 1], [2, 2]))
+    merger.status(0, 1, [], {})
+    merger.page(PAGE, 1, 1, ((), PRO), 1, matrix([10], [10]))
+    merger.status(1, 1, [], {})
+    assert rows(merger) == {(): [3, 13], FREE: [1, 1], PRO: [2, 12]}
+
+
+def test_only_series_that_differ_are_said_to_have_changed():
+    merger = merged(1)
+    merger.page(PAGE, 0, 1, ((), FREE), 0, matrix([3], [1]))
+    merger.status(0, 1, [], {})
+    before, _ = merger.snapshot(NOW)
+    merger.page(PAGE, 0, 1, ((), FREE, PRO), 0, matrix([5], [1], [2]))
+    merger.status(0, 1, [], {})
+    after, dirty = merger.snapshot(NOW)
+    assert {key.series for key in dirty} == {(), PRO}
+    assert before.blocks[NAME][PAGE.period].tolist() == [3]
+    assert after.blocks[NAME][PAGE.period].tolist() == [5]
+    merger.page(PAGE, 0, 1, ((), FREE, PRO), 0, matrix([5, 0], [1, 0], [2, 0]))
+    merger.status(0, 1, [], {})
+    assert merger.snapshot(NOW)[1] == set()
+
+
+def test_series_that_were_never_there_have_no_block():
+    merger = merged(1)
+    merger.page(PAGE, 0, 1, ((), FREE), 0, matrix([3], [0]))
+    merger.status(0, 1, [], {})
+    assert rows(merger) == {(): [3]}
+
+
+def test_a_new_epoch_makes_groups_void_that_it_does_not_tell_of():
+    merger = merged(1)
+    merger.page(PAGE, 0, 1, ((), FREE), 0, matrix([3], [3]))
+    merger.page(PAGE._replace(group=1), 0, 1, (PRO,), 0, matrix([4]))
+    merger.status(0, 1, [], {})
+    assert rows(merger) == {(): [3], FREE: [3], PRO: [4]}
+    merger.page(PAGE, 0, 2, ((), PRO), 0, matrix([7], [7]))
+    merger.status(0, 2, [], {})
+    assert rows(merger) == {(): [7], FREE: [0], PRO: [7]}
+
+
+def test_what_the_version_before_told_is_void_once_the_partition_tells_by_pages():
+    merger = merged(1)
+    tell(merger, 0, 1, (KEY, cells(9)))
+    merger.page(PAGE, 0, 2, ((),), 0, matrix([7]))
+    merger.status(0, 2, [], {})
+    assert rows(merger) == {(): [7]}
+
+
+# -- partitions of two configurations, while one takes over from the other
+
+
+def test_partitions_counted_under_another_configuration_are_not_added_up():
+    merger = merged(2, fingerprint="new")
+    for partition in (0, 1):
+        merger.block(KEY, partition, 1, cells(5))
+        merger.status(partition, 1, busy(START), {}, "old")
+    assert merger.foreign == {0: "old", 1: "old"}
+    assert not merger.complete
+    merger.block(KEY, 1, 2, cells(4))
+    merger.status(1, 2, busy(START), {}, "new")
+    assert merger.foreign == {0: "old"}
+    assert merger.snapshot(NOW)[0].watermark is None
+    merger.block(KEY, 0, 2, cells(3))
+    merger.status(0, 2, busy(START), {}, "new")
+    assert (merger.foreign, merger.complete, shown(merger)) == ({}, True, [7])
+
+
+def test_a_partition_that_goes_over_to_another_configuration_takes_its_blocks_away():
+    merger = merged(2, fingerprint="old")
+    for partition in (0, 1):
+        merger.block(KEY, partition, 1, cells(5))
+        merger.status(partition, 1, busy(START), {}, "old")
+    assert (merger.complete, shown(merger)) == (True, [10])
+    merger.block(KEY, 1, 2, cells(4))
+    merger.status(1, 2, busy(START + DAY), {}, "new")
+    assert merger.foreign == {1: "new"}
+    assert not merger.complete
+    assert shown(merger) == [5]
+
+
+def test_without_a_fingerprint_everything_is_added_up():
+    merger = merged(1)
+    merger.block(KEY, 0, 1, cells(5))
+    merger.status(0, 1, busy(START), {}, "whatever")
+    assert (merger.foreign, shown(merger)) == ({}, [5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 from support.engine import START, Broker, FakeConsumer, chunk, sources_of, visit
 
@@ -58,6 +59,49 @@ async def test_a_partition_recovered_before_faust_seeks_starts_at_its_marker():
     assert consumer.paused == set()
     assert second.ready
     await second.stop()
+
+
+async def test_a_recovery_that_ends_while_a_rebalance_takes_its_partition_away_does_not_end_the_worker():
+    class Rebalancing(FakeConsumer):
+        async def seek_wait(self, starts):
+            raise IllegalStateError("No current assignment for partition")
+
+    failures: list[BaseException] = []
+    consumer = Rebalancing()
+    sources = sources_of(Broker(), consumer=consumer, failures=failures)
+    sources.on_assigned({0}, 1)
+    await sources.positions(tps(0))
+    await until(lambda: sources.ready)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert failures == []
+    assert consumer.paused == tps(0)  # nothing is read until the next assignment says from where
+    await sources.stop()
+
+
+async def test_a_recovery_that_hung_while_others_went_on_does_not_take_the_topic_for_one_made_anew():
+    broker, failures = Broker(), []
+    ends = {"visits": 2, "purchases": 0}
+    real_read = broker.read
+
+    async def read_late(number: int):
+        other = sources_of(broker)  # takes the partition over, reads what has come meanwhile, and commits
+        await assign(other, {0}, 9)
+        ends["visits"] = 3
+        await other.take(chunk([visit("a", START)] * 3, 0))
+        await other.stop()
+        async for part in real_read(number):
+            yield part
+
+    sources = sources_of(broker, failures=failures, ends=lambda: dict(ends))
+    sources._changelog = read_late
+    sources.on_assigned({0}, 1)
+    await sources.positions(tps(0))
+    # It recovers, and finds at its first commit that it was fenced.
+    await until(lambda: failures or (0 in sources.owned and len(sources.owned[0].readings) == 2))
+    assert failures == []
+    assert sources.owned[0].readings["visits"].offset == 3
+    await sources.stop()
 
 
 async def test_partitions_in_consecutive_generations_are_kept():

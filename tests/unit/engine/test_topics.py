@@ -34,7 +34,10 @@ class Admin:
         return list(self.topics)
 
     async def describe_topics(self, names):
-        return [{"topic": name, "partitions": [{}] * self.topics[name][0]} for name in names]
+        return [{"topic": name, "partitions": [{"replicas": [1]}] * self.topics[name][0]} for name in names]
+
+    async def describe_cluster(self):
+        return {"brokers": [{}]}
 
     async def create_topics(self, new):
         for topic in new:
@@ -44,8 +47,9 @@ class Admin:
         return SimpleNamespace(topic_errors=[(t.name, self.refused.get(t.name, 0), "no") for t in new])
 
     async def describe_configs(self, resources):
-        entries = [("cleanup.policy", self.topics[r.name][1].get("cleanup.policy", "delete")) for r in resources]
-        return [SimpleNamespace(resources=[(0, None, 2, "", entries)])]
+        found = [(0, None, 2, r.name, list(({"cleanup.policy": "delete"} | self.topics[r.name][1]).items()))
+                 for r in resources]  # fmt: skip
+        return [SimpleNamespace(resources=found)]
 
 
 @pytest.fixture
@@ -71,10 +75,10 @@ async def test_missing_topics_are_created(admin):
     assert await prepare(4) == 4
     assert {name: count for name, (count, _) in fake.topics.items()} == {
         "visits": 4, "purchases": 4, "app-users-changelog": 4, "app-partials": 1, "app-closings": 1, "alerts": 1,
-        "dead-letters": 1,
+        "dead-letters": 1, "alert-states-changelog": 1, "outbox-changelog": 1, "control": 1,
     }  # fmt: skip
     compacted = {name for name, (_, config) in fake.topics.items() if config.get("cleanup.policy") == "compact"}
-    assert compacted == {"app-users-changelog", "app-partials"}
+    assert compacted == set(NAMES.compacted)
     assert {topic.replication_factor for topic in fake.created.values()} == {2}
     assert fake.closed
 
@@ -105,11 +109,19 @@ async def test_a_topic_with_another_partition_count_is_refused_by_name(admin, to
     assert fake.created == {}
 
 
-@pytest.mark.parametrize("topic", ["app-users-changelog", "app-partials"])
-async def test_state_that_would_be_deleted_with_age_is_refused(admin, topic):
-    admin(**{topic.replace("-", "_"): (4 if "users" in topic else 1, "delete")})
-    with pytest.raises(ConfigurationError, match=rf"topic {topic}: its cleanup\.policy is 'delete'"):
+@pytest.mark.parametrize("topic", NAMES.compacted)
+@pytest.mark.parametrize("policy", ["delete", "compact,delete"])
+async def test_state_that_would_be_deleted_with_age_is_refused(admin, topic, policy):
+    fake = admin(**{topic.replace("-", "_"): (4 if "users" in topic else 1, policy)})
+    with pytest.raises(ConfigurationError, match=rf"topic {topic}: its cleanup\.policy is '{policy}'"):
         await prepare()
+    assert fake.created == {}
+
+
+async def test_three_replicas_are_acknowledged_by_two(admin):
+    fake = admin()
+    await TopicAdmin({"bootstrap_servers": "127.0.0.1:1"}, 3).prepare(NAMES, 4)
+    assert {topic.topic_configs["min.insync.replicas"] for topic in fake.created.values()} == {"2"}
 
 
 async def test_checking_creates_nothing(admin):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -273,3 +275,64 @@ async def test_after_an_unforeseen_error_the_same_process_goes_on_by_looking(clo
     await running.settle()
     assert len(channel.messages) == 1
     assert running.outcomes == [("slack", "found")]
+
+
+async def test_what_took_too_long_to_store_is_not_posted_but_looked_for(clock):
+    running, channel = process(clock)
+    running.delivery._post_within = 0.0
+    await running.delivery.owe(change())
+    await running.delivery.run_due()
+    assert channel.messages == []
+    assert running.outcomes == [("slack", "unknown")]
+    running.delivery._post_within = 10.0
+    await running.settle()
+    assert len(channel.messages) == 1
+    assert channel.looked == [change().id]
+
+
+async def test_a_post_that_is_not_answered_in_time_is_given_up_and_looked_for(clock):
+    running, channel = process(clock)
+
+    class Hanging(Channel):
+        async def send(self, change_, target, *, thread=None):
+            self.messages.append((change_.id, thread))
+            await asyncio.Event().wait()
+
+    hanging = Hanging()
+    running.delivery._notifiers, running.delivery._post_within = {"slack": hanging}, 0.01
+    await running.delivery.owe(change())
+    await running.delivery.run_due()
+    assert running.outcomes == [("slack", "unknown")]
+    assert running.delivery.outbox.wake_at() == clock.now + 15
+    await running.settle()
+    assert len(hanging.messages) == 1
+    assert channel.messages == []
+
+
+async def test_a_process_that_was_frozen_while_it_connected_posts_nothing_when_it_goes_on(clock):
+    """The connection is there and the deadline over when it goes on; were it to write now, a successor could have."""
+    running, _ = process(clock)
+    near, far = socket.socketpair()
+    near.setblocking(False)
+
+    class Connecting(Channel):
+        async def send(self, change_, target, *, thread=None):
+            await asyncio.get_running_loop().sock_recv(near, 1)
+            self.messages.append((change_.id, thread))
+            return Receipt(target, "1")
+
+    def freeze() -> None:
+        far.send(b"x")  # the connection stands just now
+        time.sleep(0.05)  # a process that is stopped runs nothing
+
+    connecting = Connecting()
+    running.delivery._notifiers, running.delivery._post_within = {"slack": connecting}, 0.03
+    await running.delivery.owe(change())
+    delivering = asyncio.create_task(running.delivery.run_due())
+    await asyncio.sleep(0.01)
+    asyncio.get_running_loop().call_soon(freeze)
+    await delivering
+    assert connecting.messages == []
+    assert running.outcomes == [("slack", "unknown")]
+    near.close()
+    far.close()

@@ -164,3 +164,15 @@ def test_a_restart_at_any_moment_loses_no_entry_and_no_order(data: st.DataObject
     assert [e.id for e in outbox.entries] == added
     settled = [e.status in (Status.SENT, Status.REJECTED) for e in outbox.entries]
     assert settled == sorted(settled, reverse=True), "in order: the settled ones are the first"
+
+
+def test_a_new_owner_counts_from_its_own_taking_over_whatever_the_former_ones_clock_said():
+    outbox = Outbox(settle=15)
+    (entry,) = outbox.add(change(), START)
+    entry = outbox.posting(entry, START - 500)  # its clock is slow
+    taken = Outbox(outbox.entries, settle=15, taken_at=START)
+    assert taken.due(START + 14) == []
+    assert taken.due(START + 15) == [taken.entries[0]]
+    owed = Outbox()
+    owed.add(change(), START)
+    assert len(Outbox(owed.entries, taken_at=START).due(START)) == 1, "what nobody has begun to post waits for nothing"

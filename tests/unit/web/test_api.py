@@ -88,7 +88,7 @@ async def test_what_fails_within_is_500_without_its_details(site, monkeypatch, c
     def fail(*_, **__):
         raise RuntimeError("a secret of the inside")
 
-    monkeypatch.setattr(api, "retention", fail)
+    monkeypatch.setattr(api.Matrices, "retention", fail)
     status, body, _ = await site.get("/api/v1/retention")
     assert status == 500
     assert "secret" not in str(body)
@@ -96,22 +96,22 @@ async def test_what_fails_within_is_500_without_its_details(site, monkeypatch, c
 
 
 async def test_an_answer_that_failed_is_computed_again(site, monkeypatch):
-    original = api.retention
-    monkeypatch.setattr(api, "retention", lambda *_, **__: 1 / 0)
+    original = api.Matrices.retention
+    monkeypatch.setattr(api.Matrices, "retention", lambda *_, **__: 1 / 0)
     assert (await site.get("/api/v1/retention"))[0] == 500
-    monkeypatch.setattr(api, "retention", original)
+    monkeypatch.setattr(api.Matrices, "retention", original)
     assert (await site.get("/api/v1/retention"))[0] == 200
 
 
 async def test_an_answer_is_computed_once_a_snapshot(site, monkeypatch):
-    calls, original, gate = [], api.retention, threading.Event()
+    calls, original, gate = [], api.Matrices.retention, threading.Event()
 
     def counted(*args, **chosen):
         calls.append(1)
         gate.wait(10)
         return original(*args, **chosen)
 
-    monkeypatch.setattr(api, "retention", counted)
+    monkeypatch.setattr(api.Matrices, "retention", counted)
     both = [asyncio.create_task(site.get("/api/v1/retention")) for _ in range(3)]
     await eventually(lambda: calls)
     gate.set()
@@ -121,6 +121,57 @@ async def test_an_answer_is_computed_once_a_snapshot(site, monkeypatch):
     site.reader.now = product(users=10)
     assert (await site.get("/api/v1/retention"))[1] != first[1]
     assert len(calls) == 2
+
+
+async def test_a_followed_store_s_new_figures_are_shown_with_the_answer_made_already(open_site, monkeypatch):
+    gate, original = threading.Event(), api.Matrices.retention
+    gate.set()
+
+    def held(*args):
+        gate.wait(10)
+        return original(*args)
+
+    monkeypatch.setattr(api.Matrices, "retention", held)
+    site = await open_site(follow=0.01)
+    _, before, headers = await site.get("/api/v1/retention")
+    gate.clear()
+    site.reader.now = product(users=10)
+    reads = site.reader.reads
+    await eventually(lambda: site.reader.reads > reads)
+    _, meanwhile, same = await site.get("/api/v1/retention")
+    assert (meanwhile, same["ETag"]) == (before, headers["ETag"])
+    gate.set()
+
+    async def new():
+        return (await site.get("/api/v1/retention"))[1] == retention(
+            site.reader.now, definition="engagement", grain="day"
+        )
+
+    await eventually(new)
+
+
+async def test_a_followed_store_that_is_down_is_told_of(open_site):
+    site = await open_site(follow=0.01)
+    await site.get("/api/v1/retention")
+    site.reader.down = True
+
+    async def stale():
+        return (await site.get("/api/v1/retention"))[2][FRESHNESS] == "stale"
+
+    await eventually(stale)
+    site.reader.down = False
+
+    async def current():
+        return (await site.get("/api/v1/retention"))[2][FRESHNESS] == "current"
+
+    await eventually(current)
+
+
+async def test_a_store_is_not_followed_for_nobody(open_site, monkeypatch):
+    monkeypatch.setattr(answers, "_INTEREST_SECONDS", 0.05)
+    site = await open_site(follow=0.01)
+    await site.get("/api/v1/retention")
+    await eventually(site.server._answers._following.done)
 
 
 async def test_kept_answers_are_bounded(site, monkeypatch):

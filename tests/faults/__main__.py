@@ -1,0 +1,7 @@
+"""`python -m tests.faults`."""
+
+import sys
+
+from faults.run import main
+
+sys.exit(main())
