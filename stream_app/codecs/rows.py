@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import orjson
 
+from stream_app.domain.bits import true_at
 from stream_app.domain.rows import DEFINITION, ID_BYTES, LONG, NEVER, ROW_FORMAT, ROW_FORMATS, Layout, empty_rows
 from stream_app.domain.users import ends_of_groups
 
@@ -112,7 +113,7 @@ class RowEncoder:
             masks = (1 << np.arange(len(places))) @ (places >= 0)
             fixed = [b""] * users.size
             for mask in np.unique(masks).tolist():
-                of = np.flatnonzero(masks == mask)
+                of = true_at(masks == mask)
                 found = self._fixed(users[of], places[:, of], mask).tolist()
                 if of.size == users.size:
                     fixed = found
@@ -121,7 +122,7 @@ class RowEncoder:
                         fixed[place] = value
         tails = self._tails
         values = [row + tails[combo] for row, combo in zip(fixed, table.combo[users].tolist(), strict=True)]
-        for i in np.flatnonzero(table.id_form[users] == LONG).tolist():
+        for i in true_at(table.id_form[users] == LONG).tolist():
             values[i] += b"\n" + table.long_ids[int(users[i])].encode("utf-8", "surrogatepass")
         return values
 
@@ -177,7 +178,7 @@ class RowDecoder:
         kinds = {head: number for number, head in enumerate(dict.fromkeys(heads))}
         of_kind = np.fromiter(map(kinds.__getitem__, heads), np.int64, len(heads))
         for head, number in kinds.items():
-            of = np.flatnonzero(of_kind == number)
+            of = true_at(of_kind == number)
             same = values if of.size == len(values) else [values[i] for i in of.tolist()]
             self._restore(int.from_bytes(head[:1]), int.from_bytes(head[1:], "little"), users[of], same)
 
@@ -198,7 +199,7 @@ class RowDecoder:
         if table.long_ids:
             for user in users.tolist():
                 table.long_ids.pop(user, None)
-        for i in np.flatnonzero(rows["id_form"] == LONG).tolist():
+        for i in true_at(rows["id_form"] == LONG).tolist():
             tails[i], long_id = tails[i].split(b"\n", 1)
             table.long_ids[int(users[i])] = long_id.decode("utf-8", "surrogatepass")
         table.first[users], table.id_form[users], table.id[users] = rows["first"], rows["id_form"], rows["id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,7 @@ from stream_app.codecs.texts import shown
 from stream_app.domain.events import NO_VALUE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: The longest value of a dimension, in characters.
 LONGEST = 256
@@ -26,6 +27,15 @@ class SegmentError(ValueError):
     """A segment is not one; the message names the field, its value and what to do."""
 
 
+@cache
+def _reader(dimensions: tuple[str, ...]) -> Callable[[bytes], msgspec.Struct]:
+    """Reads the configured dimensions and skips the rest; the names of fields need not be identifiers."""
+    names = [f"d{place}" for place in range(len(dimensions))]
+    fields = [(name, msgspec.Raw, _ABSENT) for name in names]
+    segment = msgspec.defstruct("Segment", fields, rename=dict(zip(names, dimensions, strict=True)), gc=False)
+    return msgspec.json.Decoder(segment).decode
+
+
 class SegmentDecoder:
     """Numbers the combinations of segment values, in the order they are met.
 
@@ -35,16 +45,7 @@ class SegmentDecoder:
 
     def __init__(self, dimensions: Sequence[str]) -> None:
         self._dimensions = tuple(dimensions)
-        # Reads the configured dimensions and skips the rest; the names of fields need not be identifiers.
-        names = [f"d{place}" for place in range(len(self._dimensions))]
-        self._decode = msgspec.json.Decoder(
-            msgspec.defstruct(
-                "Segment",
-                [(name, msgspec.Raw, _ABSENT) for name in names],
-                rename=dict(zip(names, self._dimensions, strict=True)),
-                gc=False,
-            )
-        ).decode
+        self._decode = _reader(self._dimensions)
         self._texts: dict[bytes, str] = {}
         self._numbers: dict[tuple[str, ...], int] = {}
         #: The combinations by number; only ever appended to, until `renew` begins a new list.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stream_app.domain import bits
+from stream_app.domain.bits import true_at
 from stream_app.domain.counters import Cells, Spans, Transition, measure
 from stream_app.domain.fold import fold
 from stream_app.domain.periods import HORIZON, Grain
@@ -70,7 +71,7 @@ class Activity:
     def take_places(self, users: Ints) -> Ints:
         """The places of users, shape (n,), each given once; who has no row gets an empty one."""
         places = self.place[users].astype(np.int64)
-        new = np.flatnonzero(places < 0)
+        new = true_at(places < 0)
         if new.size:
             total = self._count + new.size
             if total > len(self.rows):
@@ -83,7 +84,7 @@ class Activity:
     def fold(self, users: Ints, combos: Ints, sign: int) -> list[Transition]:
         """The cells that users stand in, entered (`sign` 1) or left (-1). Shapes (n,), both."""
         places = self.place[users]
-        known = np.flatnonzero(places >= 0)
+        known = true_at(places >= 0)
         return fold(self.rows.take(places[known]), combos[known], self.definition, self._calendar, sign)
 
     def join(self, users: Ints, days: Ints, earliest: Ints, combos: Ints) -> tuple[NDArray[np.bool_], list[Transition]]:
@@ -106,21 +107,21 @@ class Activity:
         if changed.all():  # as in a stream in order: no copies
             moves = self._append(places, days, first, last, earliest, combos)
             return changed, moves
-        later = np.flatnonzero(changed)
+        later = true_at(changed)
         if later.size:
             moves += self._append(*(column[later] for column in (places, days, first, last, earliest, combos)))
         # An anchor can only move on the user's first day, or before it.
         anchors = self.rows["anchor"]
-        sooner = np.flatnonzero((days == first) & ~changed)
+        sooner = true_at((days == first) & ~changed)
         sooner = sooner[earliest[sooner] < anchors[places[sooner]]]
         anchors[places[sooner]] = earliest[sooner]
         changed[sooner] = True
-        between = np.flatnonzero((days > first) & (days < last))
+        between = true_at((days > first) & (days < last))
         if between.size:
             new, found = self._insert(*(column[between] for column in (places, days, first, last, combos)))
             changed[between] = new
             moves += found
-        before = np.flatnonzero(days < first)
+        before = true_at(days < first)
         if before.size:
             moves += self._prepend(*(column[before] for column in (users, places, days, first, last, earliest, combos)))
             changed[before] = True
@@ -133,7 +134,7 @@ class Activity:
         name, words = self.definition.name, self._words
         base = places * WORDS
         fresh = first == NEVER
-        born = np.flatnonzero(fresh)
+        born = true_at(fresh)
         if born.size:
             first = np.where(fresh, days, first)
             words[base[born] + WORD_OF["anchor"]] = earliest[born].view(np.uint64)
@@ -144,7 +145,7 @@ class Activity:
             index = period - start
             before = self._calendar.periods(grain, np.where(fresh, first, last) if born.size else last) - start
             before[born] = -1
-            entered = np.flatnonzero((index > before) & (index < HORIZON[grain]))
+            entered = true_at((index > before) & (index < HORIZON[grain]))
             if entered.size:
                 at = base[entered] + WORD_OF[grain.value] + (index[entered] >> 6)
                 words[at] |= _ONE << (index[entered] & 63).astype(np.uint64)
@@ -154,7 +155,7 @@ class Activity:
             # The last index moves from that of the last day known to that of the new one.
             limit = HORIZON[grain] - 1
             stop, begin = np.minimum(index, limit), np.minimum(before, limit)
-            moved = np.flatnonzero(stop != begin)
+            moved = true_at(stop != begin)
             if moved.size:
                 to = (start + stop)[moved]
                 moves.append(Cells(name, ended, combos[moved], to, stop[moved], 1))
@@ -184,14 +185,14 @@ class Activity:
             index = period - self._calendar.periods(grain, first)
             at = places * WORDS + WORD_OF[grain.value] + (np.minimum(index, HORIZON[grain] - 1) >> 6)
             bit = _ONE << (index & 63).astype(np.uint64)
-            new = np.flatnonzero((index < HORIZON[grain]) & (words[at] & bit == 0))
+            new = true_at((index < HORIZON[grain]) & (words[at] & bit == 0))
             if new.size:
                 words[at[new]] |= bit[new]
                 changed[new] = True
                 moves.append(Cells(name, self._measures[grain][0], combos[new], period[new], index[new], 1))
         age = last - days
         ring = self.rows["ring"]
-        near = np.flatnonzero(age < RING_DAYS)
+        near = true_at(age < RING_DAYS)
         near = near[~bits.test(ring, places[near], age[near])]
         if near.size:
             changed[near] = True
@@ -225,7 +226,7 @@ class Activity:
             shifted[at, 0] |= _ONE
             rows[grain.value][places] = shifted
         age = last - days
-        near = np.flatnonzero(age < RING_DAYS)
+        near = true_at(age < RING_DAYS)
         rows["ring"][places[near], age[near] >> 6] |= _ONE << (age[near] & 63).astype(np.uint64)
         rows["first_day"][places] = days
         rows["anchor"][places] = earliest

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from stream_app.domain.bits import true_at
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -192,7 +194,7 @@ class Counters:
         rest, indexes = np.divmod(found, width)
         periods, of = np.divmod(rest, known)
         series = self._segments.series_of(of)
-        bounds = np.flatnonzero(np.diff(periods)) + 1
+        bounds = true_at(periods[1:] != periods[:-1]) + 1
         for start, stop in zip([0, *bounds.tolist()], [*bounds.tolist(), periods.size], strict=True):
             if start < stop:
                 period, rows, columns = int(periods[start]) + low, series[start:stop], indexes[start:stop]
@@ -212,7 +214,7 @@ class Counters:
             flat = (series * width + offsets[:, None]).ravel()
             np.add.at(steps.reshape(-1), flat, np.repeat(counts, series.shape[1]))
         change = np.cumsum(steps, axis=1, dtype=np.int32)
-        for offset in np.flatnonzero(change.any(axis=0)).tolist():
+        for offset in true_at((change != 0).any(axis=0)).tolist():
             page = self._page(definition, ACTIVE, low + offset, 1)
             column = change[:, offset]
             page[:height, 0] += column
@@ -254,7 +256,7 @@ class Counters:
         taken, self._dirty = self._dirty, {}
         for (definition, name, period), rows in taken.items():
             page = self._pages[definition, name][period]
-            for row in np.flatnonzero(rows[: len(self._segments.series)]).tolist():
+            for row in true_at(rows[: len(self._segments.series)]).tolist():
                 yield BlockKey(definition, name, self._segments.series[row], period), page[row].astype(np.int64)
 
     def take_pages(self) -> Iterator[tuple[PageKey, NDArray[np.int32]]]:
@@ -292,12 +294,12 @@ def _netted(values: Ints, signs: Ints) -> tuple[Ints, NDArray[np.int32]]:
     """The distinct values (0 or more) in order, and the sum of each one's signs; those of sum 0 are left out."""
     if int(values.max()) <= 4 * values.size:  # a table costs less than sorting
         sums = np.bincount(values, signs)
-        found = np.flatnonzero(sums)
+        found = true_at(sums != 0)
         return found, sums[found].astype(np.int32)
     both = values * 2 + (signs < 0)
     both.sort()
     values = both >> 1
-    starts = np.flatnonzero(np.diff(values, prepend=-1))
+    starts = true_at(np.diff(values, prepend=-1))
     sums = np.add.reduceat(1 - 2 * (both & 1), starts)
-    kept = np.flatnonzero(sums)
+    kept = true_at(sums != 0)
     return values[starts[kept]], sums[kept].astype(np.int32)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stream_app.domain.bits import true_at
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,7 +58,7 @@ def _groups(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.i
         order = np.lexsort((hashes[:, 1], hashes[:, 0]))
         ordered = hashes[order]
         same = ordered[1:] == ordered[:-1]
-    return order, np.flatnonzero(np.concatenate([[True], ~same.all(axis=1)]))
+    return order, true_at(np.concatenate([[True], ~same.all(axis=1)]))
 
 
 class HashIndex:
@@ -78,7 +80,7 @@ class HashIndex:
     def upsert(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
         """The row of each hash, shape (n,); a hash not seen before gets the next row."""
         rows = self.find(hashes)
-        missing = np.flatnonzero(rows < 0)
+        missing = true_at(rows < 0)
         if missing.size:
             order, starts = _groups(hashes[missing])
             # Number the new keys by first appearance, so that rows do not depend on the hash function's order.
@@ -104,7 +106,7 @@ class HashIndex:
             same = (stored[:, 0] == wanted[:, 0]) & (stored[:, 1] == wanted[:, 1])
             found = occupied & same
             rows[pending[found]] = candidate[found]
-            going = np.flatnonzero(occupied & ~same)
+            going = true_at(occupied & ~same)
             pending, wanted = pending[going], wanted[going]
             place = (place[going] + np.uint64(1)) & mask
         return rows

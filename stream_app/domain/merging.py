@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from stream_app.domain.bits import true_at
 from stream_app.domain.counters import BlockKey, Series
 from stream_app.domain.metrics import Snapshot
 from stream_app.domain.watermarks import Progress, watermark
@@ -216,7 +217,7 @@ class Merged:
 def _differing(former: NDArray[np.int64] | None, total: NDArray[np.int64]) -> NDArray[np.intp]:
     """The rows in which two totals differ; where one has fewer rows or columns, it has zeros there."""
     if former is None:
-        return np.flatnonzero(total.any(axis=1))
+        return true_at((total != 0).any(axis=1))
     if former.shape != total.shape:
         shape = np.maximum(former.shape, total.shape)
         grown = []
@@ -224,4 +225,4 @@ def _differing(former: NDArray[np.int64] | None, total: NDArray[np.int64]) -> ND
             grown.append(np.zeros(shape, np.int64))
             grown[-1][: one.shape[0], : one.shape[1]] = one
         former, total = grown
-    return np.flatnonzero((former != total).any(axis=1))
+    return true_at((former != total).any(axis=1))

@@ -24,6 +24,7 @@ DAY_MS = 86_400_000
 EPOCH = dt.date(1970, 1, 1)
 _EPOCH_WEEKDAY = EPOCH.weekday()
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
+_KEPT_BEGINS = 4096
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -61,6 +62,7 @@ class Calendar:
             raise ConfigurationError(f"week_start: {week_start!r} is not a day; use one of {', '.join(WEEKDAYS)}")
         self.timezone = timezone
         self.week_start = week_start
+        self._begins: dict[tuple[Grain, int], int] = {}
         # Days from the epoch back to the first day of week 0.
         self._week_shift = (_EPOCH_WEEKDAY - WEEKDAYS.index(week_start)) % 7
 
@@ -124,6 +126,14 @@ class Calendar:
 
     def start(self, grain: Grain, ordinal: int) -> int:
         """The instant (ms) a period begins: the first instant whose local date is its first day."""
+        known = self._begins.get((grain, ordinal))
+        if known is None:
+            if len(self._begins) >= _KEPT_BEGINS:
+                self._begins.clear()
+            known = self._begins[grain, ordinal] = self._begin(grain, ordinal)
+        return known
+
+    def _begin(self, grain: Grain, ordinal: int) -> int:
         day = self.first_day(grain, ordinal)
         starts, offsets = self._transitions
         # The day begins at its local midnight under one of the offsets in force around it, or, where a clock

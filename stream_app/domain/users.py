@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream_app.domain.activity import Activity, grow
+from stream_app.domain.bits import true_at
 from stream_app.domain.events import Kind
 from stream_app.domain.index import HashIndex, hash_keys
 from stream_app.domain.rows import ID_BYTES, LATER, pack_ids, unpack_id
@@ -94,7 +95,7 @@ class UserTable:
 
     def take_dirty(self) -> tuple[list[bytes], Ints]:
         """The ids of the users changed since the last call and their numbers, rising; each is then clean."""
-        dirty = np.flatnonzero(self._name_at[: len(self.index)] >= 0)
+        dirty = true_at(self._name_at[: len(self.index)] >= 0)
         places = self._name_at[dirty]
         self._name_at[dirty] = -1
         taken, self._names = self._names, []
@@ -127,7 +128,7 @@ class UserTable:
 
     def _note(self, users: Ints, names: Sequence[bytes]) -> None:
         """Keeps the ids of users who changed and were clean; `names` has the id of each of `users`."""
-        new = np.flatnonzero(self._name_at[users] < 0)
+        new = true_at(self._name_at[users] < 0)
         self._name_at[users[new]] = np.arange(len(self._names), len(self._names) + new.size)
         self._names += map(names.__getitem__, new.tolist())
 
@@ -152,7 +153,7 @@ class UserTable:
         rounds = np.arange(users.size) - np.repeat(new_user, np.diff(new_user, append=users.size))
         transitions: list[Transition] = []
         for number in range(int(rounds.max()) + 1):
-            of = slice(None) if new_user.size == users.size else np.flatnonzero(rounds == number)
+            of = slice(None) if new_user.size == users.size else true_at(rounds == number)
             changed, moves = activity.join(users[of], days[of], earliest[of], combos[of])
             transitions += moves
             dirty = changed & (self._name_at[users[of]] < 0)
@@ -168,7 +169,7 @@ class UserTable:
 
         Returns the cells of users whose segments change by it: left under the old, entered under the new ones.
         """
-        candidates = np.flatnonzero(batch.times <= self.first[users])
+        candidates = true_at(batch.times <= self.first[users])
         if not candidates.size:
             return []
         order = candidates[np.lexsort((batch.times[candidates], users[candidates]))]
@@ -176,7 +177,7 @@ class UserTable:
         best = order[starts].copy()
         # Where times are equal the least event id decides; that is rare, so it may be slow.
         times = batch.times[order]
-        same = np.flatnonzero((np.diff(users[order]) == 0) & (np.diff(times) == 0)) + 1
+        same = true_at((np.diff(users[order]) == 0) & (np.diff(times) == 0)) + 1
         group = np.searchsorted(starts, same, side="right") - 1
         for place, g in zip(order[same].tolist(), group.tolist(), strict=True):
             chosen = int(best[g])
@@ -184,7 +185,7 @@ class UserTable:
                 best[g] = place
         keep = np.ones(best.size, np.bool_)
         known = self.first[users[best]]
-        for g in np.flatnonzero(batch.times[best] == known).tolist():
+        for g in true_at(batch.times[best] == known).tolist():
             user = int(users[best[g]])
             stored = self._event_id(user), self.segments.combos[self.combo[user]]
             keep[g] = _rank(batch, int(best[g])) < stored
@@ -248,7 +249,7 @@ def _starts(ordered: Ints) -> Ints:
     new = np.empty(ordered.size, np.bool_)
     new[:1] = True
     np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
-    return np.flatnonzero(new)
+    return true_at(new)
 
 
 def _rank(batch: EventBatch, place: int) -> tuple[str, tuple[str, ...]]:
@@ -264,4 +265,4 @@ def _matching(definition: Definition, kinds: NDArray[np.int8]) -> Ints | None:
         matching = kinds == Kind.PURCHASE
     else:
         matching = kinds != Kind.REFUND
-    return None if matching.all() else np.flatnonzero(matching)
+    return None if matching.all() else true_at(matching)

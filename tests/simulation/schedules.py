@@ -45,6 +45,7 @@ def play(seed: int, protocol: Protocol | None = None, **options: Any) -> Outcome
     gc.disable()
     if seed % _COLLECT_EVERY == 0:
         gc.collect()
+        gc.freeze()  # what is left is used for good
     number = seed % streams.STREAMS
     world = World(seed, streams.stream(number), protocol, **options)
     logger = logging.getLogger("stream_app")

@@ -65,7 +65,7 @@ def stream(number: int) -> Stream:
     a dimension.
     """
     chance = random.Random(number)
-    closed_right, one_topic, rich = number % 2 == 0, number % 4 in (0, 3), number % 8 in (1, 4)
+    closed_right, one_topic, rich = number % 2 == 0, number % 4 in (0, 3), number in (1, 12)
     topics = TOPICS[:1] if one_topic else TOPICS
     drafts = _drafts(chance, topics, in_order=closed_right)
     records: list[tuple[str, int, bytes, bytes]] = []

@@ -142,7 +142,7 @@ class SimWorker:
                 self.kill()
             else:
                 self.freeze(long=risk > 1)
-        elif drawn < 0.5:
+        elif drawn < 0.4:
             await world.loop.pause(drawn * 2 * STEP)
         if self.frozen or self.dead:
             await self._stand_still()

@@ -115,7 +115,7 @@ class World:
     async def _play(self) -> None:
         for work in (self._produce(), self._group(), self._compaction()):
             self.spawn(work)
-        await self.loop.pause(self.chance.uniform(3, 15))
+        await self.loop.pause(self.chance.uniform(3, 9))
         self.faults = False
         self.say("world", "calms down")
         until = self.loop.now + PATIENCE
