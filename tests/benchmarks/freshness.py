@@ -207,7 +207,8 @@ def measure(bootstrap: str, cores: Cores, folder: Path, options: argparse.Namesp
         servers.eventually_sync(lambda: len(looker.seen) >= len(written), DEADLINE, "the last probe to be counted")
         looker.ended.set()
         looker.join()
-        assert counted(worker) == len(work) + len(written)
+        whole = len(work) + len(written)
+        servers.eventually_sync(lambda: counted(worker) == whole, DEADLINE, f"all {whole} events in the figures")
         assert worker.stop() == 0, worker.log[-4000:]
     finally:
         worker.kill()

@@ -59,6 +59,18 @@ def test_one_command_prints_the_contenders_side_by_side_and_they_agree(tmp_path)
     assert not drawing or (tmp_path / "picture.svg").stat().st_size > 0
 
 
+@pytest.mark.kafka
+@pytest.mark.timeout(600)
+def test_the_contenders_in_java_agree_too(tmp_path):
+    saved = tmp_path / "figures.json"
+    only = ",".join(JAVA)
+    done = command("--short", "--only", only, "--events", 20_000, "--users", 4_000, "--json", saved)
+    if "Maven" in done.stdout and "left out" in done.stdout:
+        servers.missing(done.stdout.strip())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {row["name"] for row in json.loads(saved.read_text())["contenders"]} >= set(JAVA), done.stdout
+
+
 def test_a_contender_that_is_not_known_is_refused_with_those_that_are():
     done = command("--only", "stream-app,spark")
     assert done.returncode == WRONG_USAGE
