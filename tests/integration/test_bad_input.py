@@ -186,7 +186,7 @@ async def test_state_that_was_counted_under_another_configuration(
     assert worker.stop() == 0
     settings = {**cluster.settings, "session_timeout": 3, **changed}
     message = refused("run", within=60, **settings)
-    named(message, "another configuration", *words, "Restore the earlier settings, or count anew with `stream-app rebuild")
+    named(message, "another configuration", *words, "Restore the earlier settings, or count anew with `stream-app rebu")
 
 
 # -- check
