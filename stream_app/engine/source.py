@@ -119,6 +119,7 @@ class SourcePartition:
         table, counters: users and what they count to.
         totals: records read, counted, dead-lettered and dropped, events late: since the first start, exactly.
         ready: recovered; chunks are taken.
+        given_up: the partition is not this worker's any more, whatever is still under way for it.
     """
 
     number: int
@@ -129,6 +130,7 @@ class SourcePartition:
     readings: dict[str, _Reading] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOTALS, 0))
     ready: bool = False
+    given_up: bool = False
     watermark: int | None = None
     epoch: int = 0
 
@@ -203,7 +205,7 @@ class SourcePartition:
             self.counters.apply(self.table.fold(start, start + 50_000))
             await asyncio.sleep(0)
         self.counters.touch_all()
-        self.ready = True
+        self.ready = not self.given_up
         if self._accepted.words is not None:
             await self.commit(publish=True)
             log.info("Partition %d: its state is of this configuration now: %s.", self.number, self._accepted.words)

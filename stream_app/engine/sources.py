@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+#: Seconds after which a task that was told to end is told again.
+SECOND_CANCEL = 0.5
+
+
 class Sources:
     """Owns the source partitions that the group assigned to this worker.
 
@@ -233,15 +237,15 @@ class Sources:
 
     def _drop(self, number: int) -> None:
         source, task = self._owned.pop(number), self._tasks.pop(number, None)
-        source.ready = False
+        source.ready, source.given_up = False, True
         closing = asyncio.create_task(self._close(source, task))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
     async def _close(self, source: SourcePartition, task: asyncio.Task[None] | None) -> None:
-        if task is not None and not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        while task is not None and not task.done():
+            task.cancel()  # more than once: aiokafka's producer may swallow one, and the task go on
+            await asyncio.wait({task}, timeout=SECOND_CANCEL)
         await source.close()
 
     async def stop(self) -> None:

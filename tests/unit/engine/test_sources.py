@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from aiokafka.errors import IllegalStateError
 from faust.types import TP
-from support.engine import START, Broker, FakeConsumer, chunk, sources_of, visit
+from support.engine import BEGINNINGS, ENDS, START, Broker, FakeConsumer, Seen, chunk, config, sources_of, visit
 
 from stream_app.domain.errors import ConfigurationError
 from stream_app.engine.ledger import Fenced
+from stream_app.engine.source import SourcePartition
 
 
 async def until(condition) -> None:
@@ -277,3 +279,31 @@ async def test_the_totals_of_all_partitions_add_up_to_what_was_read():
         totals = broker.marker(number).totals
         assert totals["read"] == totals["counted"] + totals["dead_lettered"] + totals["dropped"] == 5
     assert len(broker.dead_letters) == 8
+
+
+async def test_a_write_that_swallows_its_cancellation_does_not_go_on_for_good():
+    """What aiokafka's producer does now and then: the partition's task would commit on, and its end be waited for."""
+    broker = Broker()
+    sources = sources_of(broker, interval=0.01)
+    await assign(sources, {0}, 1)
+    entered, source = asyncio.Event(), sources.owned[0]
+
+    async def write(_: object) -> None:
+        entered.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    source.ledger.write = write
+    await sources.take(chunk([visit("a", START)], 0))
+    await entered.wait()
+    sources.on_assigned(set(), 9)
+    await until(lambda: broker.stopped == [0])
+    assert not source.ready
+
+
+async def test_a_partition_given_up_while_it_recovers_never_becomes_ready():
+    broker = Broker()
+    source = SourcePartition(0, config(), broker.ledger(0), Seen(), lambda *_: None)
+    source.given_up = True
+    await source.recover(broker.read(0), BEGINNINGS, ENDS)
+    assert not source.ready
