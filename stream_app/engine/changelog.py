@@ -71,7 +71,7 @@ async def _consumer(settings: dict[str, object], topic: str) -> AsyncIterator[AI
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=8 * 1024 * 1024,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
         **settings,
     )
     try:  # a start that is cancelled leaves connections behind, too

@@ -10,7 +10,11 @@ from tests.benchmarks.workload import PARTITIONS
 
 def main(job: Job) -> None:
     """Reads so many records, and reports."""
-    consumer = Consumer({"bootstrap.servers": job.bootstrap, "group.id": job.name, "enable.auto.commit": False})
+    consumer = Consumer({
+        "bootstrap.servers": job.bootstrap, "group.id": job.name, "enable.auto.commit": False,
+        # By default librdkafka waits a second before it fetches on, once its queue has been full.
+        "fetch.queue.backoff.ms": 5, "queued.min.messages": 1_000_000,
+    })  # fmt: skip
     topics = (job.visits, job.purchases)
     consumer.list_topics(timeout=10)  # connects, so that the clock measures reading
     consumer.assign([TopicPartition(topic, part, 0) for topic in topics for part in range(PARTITIONS)])
