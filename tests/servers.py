@@ -5,8 +5,10 @@ because there `.ci/run` installs every part.
 """
 
 import asyncio
+import contextlib
 import inspect
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -46,10 +48,16 @@ def need(program: str, package: str) -> str:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nothing listens on at this moment.
+
+    Below those that outgoing connections get: while a server is down, a client that tries to connect again and again
+    could otherwise be given the server's port for its own end, and the server could not come back.
+    """
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def unique(prefix: str) -> str:
