@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -214,10 +213,10 @@ async def send_batches(
 ) -> list[asyncio.Future[object]]:
     """Sends records in batches filled by hand, which saves the client's cost a record. Returns their futures."""
     sent: list[asyncio.Future[object]] = []
-    now, start = time.time_ns() // 1_000_000, 0
+    start = 0
     while start < len(keys):
         builder = producer.create_batch()
-        filled = fill(builder, keys, values, start, now)
+        filled = fill(builder, keys, values, start, None)
         if filled == start:
             raise RuntimeError(f"a record of {len(values[start])} bytes fits in no batch of {topic}")
         sent.append(await producer.send_batch(builder, topic, partition=partition))
@@ -225,8 +224,10 @@ async def send_batches(
     return sent
 
 
-def fill(builder: Any, keys: Sequence[bytes], values: Sequence[bytes], start: int, timestamp: int) -> int:
-    """Fills a batch with records from the place `start` on, all with one timestamp (ms). Returns where it ended.
+def fill(builder: Any, keys: Sequence[bytes], values: Sequence[bytes], start: int, timestamp: int | None) -> int:
+    """Fills a batch with records from the place `start` on, with this timestamp (ms; None: the client's own).
+
+    Returns the place after the last one that found room.
 
     Goes past `BatchBuilder.append`, which costs as much again as what it calls, to the builder below it.
     """

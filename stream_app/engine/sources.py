@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-#: Seconds after which a task that was told to end is told again.
-SECOND_CANCEL = 0.5
-
-
 class Sources:
     """Owns the source partitions that the group assigned to this worker.
 
@@ -245,9 +241,10 @@ class Sources:
         closing.add_done_callback(self._closing.discard)
 
     async def _close(self, source: SourcePartition, task: asyncio.Task[None] | None) -> None:
-        while task is not None and not task.done():
-            task.cancel()  # more than once: aiokafka's producer may swallow one, and the task go on
-            await asyncio.wait({task}, timeout=SECOND_CANCEL)
+        if task is not None and not task.done():
+            # Once: its cleaning up must not be cut off. Where a write swallows it, the task ends after its next sleep.
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         await source.close()
 
     async def stop(self) -> None:
