@@ -16,12 +16,13 @@ from stream_app.domain.errors import ConfigurationError
 from stream_app.engine.topics import MOST_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 log = logging.getLogger(__name__)
 
 #: A record batch of at most this many bytes is written; brokers take 1 MB by default.
 BATCH_BYTES = 512 * 1024
+_LARGE: dict[str, object] = {"max_batch_size": BATCH_BYTES, "max_request_size": 2 * MOST_BYTES}
 #: Seconds after which a write that does not end is given up, and the worker with it.
 WRITE_TIMEOUT = 60.0
 
@@ -86,8 +87,50 @@ class Ledger(Protocol):
         """Ends the connection; an open transaction is undone."""
 
 
-class TransactionalLedger:
+class TransactionalWriter:
     """One transactional producer, hence one owner: a new one's start fences the old one's.
+
+    Args:
+        settings: connection arguments of aiokafka's clients, and options of this producer.
+        transactional_id: names what is owned.
+    """
+
+    def __init__(self, settings: dict[str, object], transactional_id: str) -> None:
+        self._settings = settings
+        self._id = transactional_id
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Starts the producer; the broker then fences the transactional id's previous holder."""
+        self._producer = AIOKafkaProducer(transactional_id=self._id, transaction_timeout_ms=60_000, **self._settings)
+        await self._producer.start()
+
+    async def _transact(self, send: Callable[[AIOKafkaProducer], Awaitable[list[asyncio.Future[object]]]]) -> None:
+        """Writes what `send` sends in one transaction. Raises Fenced where another worker took over."""
+        producer = self._producer
+        if producer is None:
+            raise RuntimeError("the ledger was not started")
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                await producer.begin_transaction()
+                # aiokafka commits even if the broker refused one of the batches: see them all written first.
+                await asyncio.gather(*await send(producer))
+                await producer.commit_transaction()
+        except ProducerFenced as error:
+            raise Fenced(self._id) from error
+
+    async def stop(self) -> None:
+        """Closes the producer."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), 10)
+            except (KafkaError, TimeoutError) as error:
+                log.warning("Closing the producer %s failed, it is dropped: %r", self._id, error)
+
+
+class TransactionalLedger(TransactionalWriter):
+    """Writes each commit of a source partition in one transaction.
 
     Args:
         settings: connection arguments of aiokafka's clients.
@@ -105,37 +148,14 @@ class TransactionalLedger:
         topics: LedgerTopics,
         dead_letter_partitions: int,
     ) -> None:
-        self._settings = settings
-        self._id = f"{app_id}-{partition}"
+        super().__init__(settings | _LARGE, f"{app_id}-{partition}")
         self._partition = partition
         self._topics = topics
         self._dead_letter_partition = partition % dead_letter_partitions
-        self._producer: AIOKafkaProducer | None = None
-
-    async def start(self) -> None:
-        """Starts the producer; the broker then fences the transactional id's previous holder."""
-        self._producer = AIOKafkaProducer(
-            transactional_id=self._id,
-            max_batch_size=BATCH_BYTES,
-            max_request_size=2 * MOST_BYTES,
-            transaction_timeout_ms=60_000,
-            **self._settings,
-        )
-        await self._producer.start()
 
     async def write(self, commit: Commit) -> None:
         """Writes all records of a commit in one transaction."""
-        producer = self._producer
-        if producer is None:
-            raise RuntimeError("the ledger was not started")
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT):
-                await producer.begin_transaction()
-                # aiokafka commits even if the broker refused one of the batches: see them all written first.
-                await asyncio.gather(*await self._send(producer, commit))
-                await producer.commit_transaction()
-        except ProducerFenced as error:
-            raise Fenced(self._id) from error
+        await self._transact(lambda producer: self._send(producer, commit))
 
     async def _send(self, producer: AIOKafkaProducer, commit: Commit) -> list[asyncio.Future[object]]:
         changelog, partition = self._topics.changelog, self._partition
@@ -150,15 +170,6 @@ class TransactionalLedger:
         for letter_key, letter in commit.dead_letters:
             sent.append(await producer.send(topic, key=letter_key, value=letter, partition=place))
         return sent
-
-    async def stop(self) -> None:
-        """Closes the producer."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), 10)
-            except (KafkaError, TimeoutError) as error:
-                log.warning("Closing the producer %s failed, it is dropped: %r", self._id, error)
 
 
 class SoloLedger:
@@ -179,9 +190,7 @@ class SoloLedger:
 
     async def start(self) -> None:
         """Starts an ordinary producer."""
-        self._producer = AIOKafkaProducer(
-            acks="all", max_batch_size=BATCH_BYTES, max_request_size=2 * MOST_BYTES, **self._settings
-        )
+        self._producer = AIOKafkaProducer(acks="all", **_LARGE, **self._settings)
         await self._producer.start()
 
     async def write(self, commit: Commit) -> None:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
 
 from stream_app.engine.chunks import ChunkedRecords
-from stream_app.engine.ledger import WRITE_TIMEOUT, Fenced
+from stream_app.engine.ledger import TransactionalWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from stream_app.engine.tables import Record
 
-log = logging.getLogger(__name__)
 
-
-class TransactionalTableLedger:
-    """One transactional producer, hence one owner: a new one's start fences the old one's.
+class TransactionalTableLedger(TransactionalWriter):
+    """Writes to the tables, each write in one transaction.
 
     Args:
         settings: connection arguments of aiokafka's clients.
@@ -29,36 +25,11 @@ class TransactionalTableLedger:
     """
 
     def __init__(self, settings: dict[str, object], app_id: str) -> None:
-        self._settings = settings
-        self._id = f"{app_id}-tables"
-        self._producer: AIOKafkaProducer | None = None
-
-    async def start(self) -> None:
-        """Starts the producer; the broker then fences the transactional id's previous holder."""
-        self._producer = AIOKafkaProducer(transactional_id=self._id, transaction_timeout_ms=60_000, **self._settings)
-        await self._producer.start()
+        super().__init__(settings, f"{app_id}-tables")
 
     async def write(self, records: Sequence[Record]) -> None:
         """Writes all records in one transaction."""
-        producer = self._producer
-        if producer is None:
-            raise RuntimeError("the ledger was not started")
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT):
-                await producer.begin_transaction()
-                await asyncio.gather(*await _send(producer, records))
-                await producer.commit_transaction()
-        except ProducerFenced as error:
-            raise Fenced(self._id) from error
-
-    async def stop(self) -> None:
-        """Closes the producer."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), 10)
-            except (KafkaError, TimeoutError) as error:
-                log.warning("Closing the producer %s failed, it is dropped: %r", self._id, error)
+        await self._transact(lambda producer: _send(producer, records))
 
 
 class SoloTableLedger:
