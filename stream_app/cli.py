@@ -18,7 +18,7 @@ from stream_app import __version__
 from stream_app.cli_tables import retention_table
 from stream_app.domain.errors import ConfigurationError, StreamAppError
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE
-from stream_app.domain.periods import EPOCH, WEEKDAYS, Calendar, Grain
+from stream_app.domain.periods import EPOCH, KEPT, WEEKDAYS, Calendar, Grain
 from stream_app.settings import Settings, load_settings, minor_units, values
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _analyze_options(parser: _Parser) -> None:
         default=ENGAGEMENT.name,
         help="which events start a cohort and count as a return (default: engagement, any event)",
     )
-    parser.add_argument("--grain", choices=[g.value for g in Grain], default="day", help="(default: day)")
+    parser.add_argument("--grain", choices=[g.value for g in KEPT], default="day", help="(default: day)")
     parser.add_argument(
         "--kind",
         choices=["classic", "rolling"],

@@ -14,7 +14,7 @@ from stream_app.domain import bits
 from stream_app.domain.bits import true_at
 from stream_app.domain.counters import Cells, Spans, Transition, measure
 from stream_app.domain.fold import fold
-from stream_app.domain.periods import HORIZON, Grain
+from stream_app.domain.periods import HORIZON, KEPT
 from stream_app.domain.rows import NEVER, RING_DAYS, WORD_OF, WORDS, empty_rows
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Activity:
         self._calendar = calendar
         self._count = 0
         # Cells carry the names of measures; made once, not a batch.
-        self._measures = {grain: [measure(grain, kind) for kind in ("on", "size", "last")] for grain in Grain}
+        self._measures = {grain: [measure(grain, kind) for kind in ("on", "size", "last")] for grain in KEPT}
 
     def __len__(self) -> int:
         return self._count
@@ -139,7 +139,7 @@ class Activity:
             first = np.where(fresh, days, first)
             words[base[born] + WORD_OF["anchor"]] = earliest[born].view(np.uint64)
         moves: list[Transition] = []
-        for grain in Grain:
+        for grain in KEPT:
             on, size, ended = self._measures[grain]
             period, start = self._calendar.periods(grain, days), self._calendar.periods(grain, first)
             index = period - start
@@ -180,7 +180,7 @@ class Activity:
         name, words = self.definition.name, self._words
         changed = np.zeros(places.size, np.bool_)
         moves: list[Transition] = []
-        for grain in Grain:
+        for grain in KEPT:
             period = self._calendar.periods(grain, days)
             index = period - self._calendar.periods(grain, first)
             at = places * WORDS + WORD_OF[grain.value] + (np.minimum(index, HORIZON[grain] - 1) >> 6)
@@ -220,7 +220,7 @@ class Activity:
         """A day before the first one known: the bitmaps shift, the user leaves all cells and enters the new ones."""
         moves = self.fold(users, combos, -1)
         rows, at = self.rows, np.arange(places.size)
-        for grain in Grain:
+        for grain in KEPT:
             by = self._calendar.periods(grain, first) - self._calendar.periods(grain, days)
             shifted = bits.shift_up(rows[grain.value][places], by)
             shifted[at, 0] |= _ONE

@@ -25,6 +25,19 @@ NO_VALUE = "(none)"
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events are meant.
+
+    Attributes:
+        event: one of `ACTIVITY`. A refund is none of them.
+        where: conditions (property, value) that an event must all meet, in order of their names; see `docs/events.md`.
+    """
+
+    event: str
+    where: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """A retention definition: who starts, what counts as a return, and after how long a silence one is lost.
 
@@ -33,12 +46,33 @@ class Definition:
         start: the activity that puts a user into a cohort, one of `ACTIVITY`.
         returns: the activity that counts as a return, one of `ACTIVITY`.
         inactivity_days: the inactivity window in local days; a customer silent for longer is churned.
+        start_where, return_where: conditions that a start and a return must meet, see `Filter`.
+        min_active: in so many sub-periods a user must have returned for the period to count: hours of a day, local days
+            of any longer period.
     """
 
     name: str
     start: str
     returns: str
     inactivity_days: int = 30
+    start_where: tuple[tuple[str, str], ...] = ()
+    return_where: tuple[tuple[str, str], ...] = ()
+    min_active: int = 1
+
+    @property
+    def start_filter(self) -> Filter:
+        """The events that put a user into a cohort."""
+        return Filter(self.start, self.start_where)
+
+    @property
+    def return_filter(self) -> Filter:
+        """The events that count as a return; churn, lifecycle and all other figures of activity follow them."""
+        return Filter(self.returns, self.return_where)
+
+    @property
+    def counted(self) -> bool:
+        """Whether its cells move one at a time, so that counters are kept: what starts and what returns is the same."""
+        return self.start_filter == self.return_filter and self.min_active == 1
 
 
 ENGAGEMENT = Definition("engagement", "any", "any")
@@ -102,6 +136,8 @@ class EventBatch:
             many combinations the decoder begins a new list.
         orders: n order ids; None for a visit.
         amounts: int64 (n,), minor units of the currency; 0 for a visit, negative for a refund.
+        matches: by event, bit i is set where the conditions of the decoder's i-th `where` are met, uint32 (n,); None
+            where it has none.
     """
 
     users: list[bytes]
@@ -112,6 +148,7 @@ class EventBatch:
     combos: Sequence[tuple[str, ...]]
     orders: list[str | None]
     amounts: NDArray[np.int64]
+    matches: NDArray[np.uint32] | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -128,6 +165,7 @@ class EventBatch:
             self.combos,
             list(compress(self.orders, flags)),
             self.amounts[keep],
+            None if self.matches is None else self.matches[keep],
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from stream_app.domain.periods import HORIZON
+from stream_app.domain.periods import HORIZON, KEPT
 from stream_app.domain.rows import RING_DAYS, ROW_FORMAT
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fingerprint(
     return orjson.dumps(
         {
             "format": row_format,
-            "horizon": {grain.value: periods for grain, periods in HORIZON.items()} | {"ring": RING_DAYS},
+            "horizon": {grain.value: HORIZON[grain] for grain in KEPT} | {"ring": RING_DAYS},
             "definitions": [[d.name, d.start, d.returns, d.inactivity_days] for d in definitions],
             "timezone": calendar.timezone,
             "week_start": calendar.week_start,

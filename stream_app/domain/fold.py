@@ -11,7 +11,7 @@ import numpy as np
 
 from stream_app.domain import bits
 from stream_app.domain.counters import Cells, Spans, Transition, measure
-from stream_app.domain.periods import HORIZON, Grain
+from stream_app.domain.periods import HORIZON, KEPT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def _cells(
 ) -> list[Transition]:
     name, found = definition.name, []
     zeros = np.zeros(len(rows), np.int64)
-    for grain in Grain:
+    for grain in KEPT:
         first = calendar.periods(grain, rows["first_day"].astype(np.int64))
         last = calendar.periods(grain, rows["last_day"].astype(np.int64))
         user, index = bits.where(rows[grain.value])

@@ -1,8 +1,10 @@
-"""Periods of the business time zone: which day, week or month an instant falls in.
+"""Periods of the business time zone: which hour, day, week, month, quarter or half-year an instant falls in.
 
 Periods are numbered by ordinals that follow each other without a gap, so `k` periods later is an addition:
 a day is its count of local dates since 1970-01-01, a week the count of weeks since the first `week_start` on or
-before that date, a month `12 * (year - 1970) + month - 1`. Instants are int64 milliseconds since the epoch (UTC).
+before that date, a month `12 * (year - 1970) + month - 1`, a quarter a third of that and a half-year a sixth. An hour
+begins at a full local hour and has the ordinal of the UTC hour that begins within it, so that a local day of a clock
+change has 23 or 25. Instants are int64 milliseconds since the epoch (UTC).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 EPOCH = dt.date(1970, 1, 1)
 _EPOCH_WEEKDAY = EPOCH.weekday()
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
@@ -31,13 +34,21 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 class Grain(StrEnum):
     """The length of a period."""
 
+    HOUR = "hour"
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
+    QUARTER = "quarter"
+    HALF_YEAR = "half-year"
 
 
-#: How many periods after a cohort's own are kept, by grain (the first one has index 0).
-HORIZON: dict[Grain, int] = {Grain.DAY: 384, Grain.WEEK: 128, Grain.MONTH: 64}
+#: The grains that users' rows have bitmaps of, and counters are kept by; the others follow from them.
+KEPT = (Grain.DAY, Grain.WEEK, Grain.MONTH)
+#: How many periods a cohort's row has, by grain (the first one has index 0). For the kept grains, those that are kept.
+HORIZON: dict[Grain, int] = {
+    Grain.HOUR: 768, Grain.DAY: 384, Grain.WEEK: 128, Grain.MONTH: 64, Grain.QUARTER: 21, Grain.HALF_YEAR: 10,
+}  # fmt: skip
+_MONTHS = {Grain.MONTH: 1, Grain.QUARTER: 3, Grain.HALF_YEAR: 6}
 
 
 class Calendar:
@@ -100,28 +111,50 @@ class Calendar:
         """The local day of one instant (ms)."""
         return int(self.days(np.array([time], np.int64))[0])
 
+    def hours(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The local hour of each instant: int64 ordinals, same shape as `times` (ms)."""
+        starts, offsets = self._transitions
+        within = offsets % HOUR_MS
+        if not within.any():
+            return times // HOUR_MS
+        place = np.searchsorted(starts, times, side="right") - 1
+        return (times + within[np.maximum(place, 0)]) // HOUR_MS
+
+    def at(self, grain: Grain, times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The period of each instant: int64 ordinals, same shape as `times` (ms)."""
+        return self.hours(times) if grain is Grain.HOUR else self.periods(grain, self.days(times))
+
     def periods(self, grain: Grain, days: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The period of each local day: int64 ordinals, same shape as `days`."""
+        """The period of each local day: int64 ordinals, same shape as `days`. Not for hours."""
         if grain is Grain.DAY:
             return days
         if grain is Grain.WEEK:
             return (days + self._week_shift) // 7
-        return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        return months if grain is Grain.MONTH else months // _MONTHS[grain]
 
     def period(self, grain: Grain, day: int) -> int:
         """The period of one local day."""
         return int(self.periods(grain, np.array([day], np.int64))[0])
 
+    def _one(self, grain: Grain, time: int) -> int:
+        return int(self.at(grain, np.array([time], np.int64))[0])
+
     def first_day(self, grain: Grain, ordinal: int) -> int:
-        """The first local day of a period."""
+        """The first local day of a period; of an hour, the day it is in."""
+        if grain is Grain.HOUR:
+            return self.day(self.start(grain, ordinal))
         if grain is Grain.DAY:
             return ordinal
         if grain is Grain.WEEK:
             return ordinal * 7 - self._week_shift
-        return int(np.datetime64(ordinal, "M").astype("datetime64[D]").astype(np.int64))
+        return int(np.datetime64(ordinal * _MONTHS[grain], "M").astype("datetime64[D]").astype(np.int64))
 
     def start_date(self, grain: Grain, ordinal: int) -> str:
-        """The local date a period begins on, as `YYYY-MM-DD`."""
+        """The local date a period begins on, as `YYYY-MM-DD`; of an hour, its local time with the offset to UTC."""
+        if grain is Grain.HOUR:
+            begin = dt.datetime.fromtimestamp(self.start(grain, ordinal) // 1000, self._zone)
+            return begin.isoformat(timespec="minutes")
         return (EPOCH + dt.timedelta(days=self.first_day(grain, ordinal))).isoformat()
 
     def start(self, grain: Grain, ordinal: int) -> int:
@@ -134,8 +167,12 @@ class Calendar:
         return known
 
     def _begin(self, grain: Grain, ordinal: int) -> int:
-        day = self.first_day(grain, ordinal)
         starts, offsets = self._transitions
+        if grain is Grain.HOUR:
+            begins = [ordinal * HOUR_MS - within for within in np.unique(offsets % HOUR_MS).tolist()]
+            begins += starts[np.abs(starts - ordinal * HOUR_MS) < 2 * HOUR_MS].tolist()
+            return int(min(t for t in begins if self._one(grain, t - 1) < ordinal <= self._one(grain, t)))
+        day = self.first_day(grain, ordinal)
         # The day begins at its local midnight under one of the offsets in force around it, or, where a clock
         # change skips midnight, at the change itself.
         near = range(
@@ -151,6 +188,6 @@ class Calendar:
 
     def last_closed(self, grain: Grain, watermark: int) -> int:
         """The latest period whose end the watermark (ms) has reached; every earlier one is closed too."""
-        current = self.period(grain, self.day(watermark))
+        current = self._one(grain, watermark)
         # Clocks set back just after midnight go through the end of a day again, which has been reached before.
         return current if self.end(grain, current) <= watermark else current - 1

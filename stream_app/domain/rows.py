@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream_app.domain.periods import HORIZON, Grain
+from stream_app.domain.periods import HORIZON, KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ DEFINITION = np.dtype(
         ("anchor", np.int64),
         ("first_day", np.int32),
         ("last_day", np.int32),
-        *((grain.value, np.uint64, (HORIZON[grain] // 64,)) for grain in Grain),
+        *((grain.value, np.uint64, (HORIZON[grain] // 64,)) for grain in KEPT),
         ("ring", np.uint64, (RING_DAYS // 64,)),
     ]
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE
 from stream_app.domain.metrics import Snapshot
-from stream_app.domain.periods import DAY_MS, Calendar, Grain
+from stream_app.domain.periods import DAY_MS, KEPT, Calendar, Grain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +57,7 @@ def snapshot_of(
 
 
 def _count(counts, definition, series, days, calendar, closed_day) -> None:
-    for grain in Grain:
+    for grain in KEPT:
         periods = sorted({calendar.period(grain, day) for day in days})
         for one in series:
             counts[definition.name, f"{grain}.size", one][periods[0]][0] += 1

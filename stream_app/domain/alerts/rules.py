@@ -10,7 +10,7 @@ import yaml
 from stream_app.domain.alerts.rule import EVERY, Rule
 from stream_app.domain.alerts.yamlnodes import NodeReader, Problem, suggest
 from stream_app.domain.errors import ConfigurationError
-from stream_app.domain.periods import HORIZON, Grain
+from stream_app.domain.periods import HORIZON, KEPT, Grain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,7 +97,7 @@ class _RuleParser:
                 reader.wrong(node, f"{path}.{key}", f"is missing; a rule needs {', '.join(REQUIRED)}")
         name = self._name(entries, path)
         definition = self._choice(entries, path, "definition", self._definitions)
-        grain = self._choice(entries, path, "grain", [g.value for g in Grain])
+        grain = self._choice(entries, path, "grain", [g.value for g in KEPT])
         index = self._index(entries, path, grain)
         below, resolve = self._shares(entries, path)
         min_group = self._count(entries, path, "min_group", DEFAULT_MIN_GROUP)
@@ -149,7 +149,7 @@ class _RuleParser:
             )
             return None
         # With a wrong grain the widest horizon applies: that problem is listed, and no other follows from it.
-        last = HORIZON[Grain(grain) if grain in list(Grain) else Grain.DAY] - 1
+        last = HORIZON[Grain(grain) if grain in KEPT else Grain.DAY] - 1
         return self._reader.integer(node, field, 1, last)
 
     def _shares(self, entries: Entries, path: str) -> tuple[float | None, float | None]:

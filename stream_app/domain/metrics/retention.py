@@ -11,7 +11,7 @@ from stream_app.domain.counters import Series, measure
 from stream_app.domain.errors import QueryError
 from stream_app.domain.metrics.matrix import CohortMatrix
 from stream_app.domain.metrics.snapshot import choose, summed
-from stream_app.domain.periods import HORIZON, Grain
+from stream_app.domain.periods import HORIZON, KEPT, Grain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stream_app.domain.metrics.snapshot import Snapshot
 
 KINDS = ("classic", "rolling")
-GRAINS: Mapping[str, Grain] = {grain.value: grain for grain in Grain}
+GRAINS: Mapping[str, Grain] = {grain.value: grain for grain in KEPT}
 
 
 @dataclass(frozen=True, slots=True)
