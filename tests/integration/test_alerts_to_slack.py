@@ -45,7 +45,7 @@ class Product:
             "rules": rules,
             "slack_token": slack.token,
             "slack_url": slack.url,
-            "idle_after": 0.5,
+            "idle_after": 3,  # days follow each other within seconds here: longer than a fetch takes under load
         }
 
     def _day(self, day: int) -> Iterator[tuple[bytes, bytes]]:
