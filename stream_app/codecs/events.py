@@ -14,14 +14,18 @@ import numpy as np
 
 from stream_app.codecs import times
 from stream_app.codecs.amounts import AmountError, minor_units
-from stream_app.codecs.inspection import LONGEST_ID, LONGEST_USER_ID, Fault, Inspector, Record
+from stream_app.codecs.conditions import Conditions
+from stream_app.codecs.inspection import LONGEST_ID, LONGEST_USER_ID, Fault, Inspector, Record, record_type
 from stream_app.codecs.segments import SegmentDecoder
 from stream_app.domain.events import DeadLetter, EventBatch, Kind, Reason
+from stream_app.domain.fingerprint import ACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from stream_app.domain.filters import Where
 
 _CACHED_AMOUNTS = 65_536
 _UNKNOWN = -2
@@ -38,18 +42,22 @@ class EventDecoder:
         currency: the reporting currency.
         future_tolerance_ms: how far past the wall clock an event time may be.
         minor_units: decimals of the currency.
+        actor: the field with the id that is counted, which is the records' key.
+        conditions: what the bits of a batch's `matches` are of.
     """
 
     def __init__(
-        self, *, dimensions: Sequence[str], currency: str, future_tolerance_ms: int, minor_units: int = 2
-    ) -> None:
-        self._decode = msgspec.json.Decoder(Record).decode
+        self, *, dimensions: Sequence[str], currency: str, future_tolerance_ms: int, minor_units: int = 2,
+        actor: str = ACTOR, conditions: Sequence[Where] = (),
+    ) -> None:  # fmt: skip
+        self._decode = msgspec.json.Decoder(record_type(actor)).decode
+        self._conditions = Conditions(conditions) if conditions else None
         self._segments = SegmentDecoder(dimensions)
         self._currency = currency.upper()
         self._tolerance = future_tolerance_ms
         self._digits = minor_units
         self._amounts: dict[bytes, int] = {}
-        self._inspector = Inspector(self._segments, self._currency, future_tolerance_ms, minor_units)
+        self._inspector = Inspector(self._segments, self._currency, future_tolerance_ms, minor_units, actor)
 
     def decode(
         self, keys: Sequence[bytes | None] | None, values: Sequence[bytes | None], now_ms: int
@@ -95,6 +103,8 @@ class EventDecoder:
         # Last, because a combination is only given a number for a good event.
         batch.segments = self._numbers(records, dead)
         bury(np.flatnonzero(batch.segments < 0).tolist())
+        if self._conditions is not None:
+            batch.matches = self._conditions.matches(values)
         if not dead:
             return batch, []
         alive = np.ones(len(batch), np.bool_)

@@ -22,7 +22,8 @@ BLOCK_BYTES = 8 << 20
 #: A longer line is cut and marked, so that it is no JSON: no record of Kafka is as long (1 MB by default).
 LONGEST_LINE = 2 << 20
 CUT = b" ... (line cut: too long)"
-_READ = 1 << 20
+#: Read at once; not more than the longest line.
+_READ = 2 << 20
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 
@@ -58,24 +59,44 @@ def read_blocks(
     Raises:
         ConfigurationError: the file cannot be read, or its gzip is damaged or cut off.
     """
-    values: list[bytes] = []
-    lines: list[int] = []
-    size = number = 0
+    lines: list[bytes] = []
+    number = 1
     try:
-        for number, line in enumerate(_lines(_unpacked(file)), 1):
-            value = line.removeprefix(_BOM) if number == 1 else line
-            if not value or value.isspace():
-                continue
-            values.append(value)
-            lines.append(number)
-            size += len(value)
-            if len(values) >= block_lines or size >= block_bytes:
-                yield Block(values, lines)
-                values, lines, size = [], [], 0
+        for more in _lines(_unpacked(file)):
+            if number == 1 and not lines:
+                more[0] = more[0].removeprefix(_BOM)
+            lines = lines + more if lines else more
+            while count := _full(lines, block_lines, block_bytes):
+                yield from _block(lines[:count], number)
+                lines = lines[count:]
+                number += count
     except (OSError, EOFError, zlib.error) as error:
-        raise ConfigurationError(f"{name}: cannot be read after line {number} ({error}); give a whole file") from error
-    if values:
-        yield Block(values, lines)
+        last = number + len(lines) - 1
+        raise ConfigurationError(f"{name}: cannot be read after line {last} ({error}); give a whole file") from error
+    yield from _block(lines, number)
+
+
+def _full(lines: list[bytes], block_lines: int, block_bytes: int) -> int:
+    """How many of some lines make a block; 0: more fit."""
+    size = sum(map(len, lines[:block_lines]))
+    if size < block_bytes:
+        return block_lines if len(lines) >= block_lines else 0
+    count = size = 0
+    while size < block_bytes:
+        size += len(lines[count])
+        count += 1
+    return count
+
+
+def _block(lines: list[bytes], first: int) -> Iterator[Block]:
+    """The block of some lines, of which the first has this number, if one of them holds anything."""
+    if all(lines) and not any(map(bytes.isspace, lines)):
+        if lines:
+            yield Block(lines, range(first, first + len(lines)))
+        return
+    kept = [(line, first + place) for place, line in enumerate(lines) if line and not line.isspace()]
+    if kept:
+        yield Block([line for line, _ in kept], [number for _, number in kept])
 
 
 class _Rejoined:
@@ -96,17 +117,18 @@ def _unpacked(file: IO[bytes]) -> IO[bytes]:
     return cast("IO[bytes]", gzip.GzipFile(fileobj=whole, mode="rb")) if head == _GZIP else whole
 
 
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file without their ends; one longer than `LONGEST_LINE` is cut."""
+def _lines(file: IO[bytes]) -> Iterator[list[bytes]]:
+    """The lines of a file without their ends, some at a time; one longer than `LONGEST_LINE` is cut."""
     rest, cut = b"", False
     while data := file.read(_READ):
         parts = data.split(b"\n")
         parts[0] = rest + parts[0]
         rest = parts.pop()
-        for part in parts:
-            yield part[:LONGEST_LINE] + CUT if cut or len(part) > LONGEST_LINE else part
-            cut = False
+        if parts and (cut or len(parts[0]) > LONGEST_LINE):  # any other is shorter than what is read at once
+            parts[0], cut = parts[0][:LONGEST_LINE] + CUT, False
+        if parts:
+            yield parts
         if len(rest) > LONGEST_LINE:
             rest, cut = rest[:LONGEST_LINE], True
     if rest:
-        yield rest + CUT if cut else rest
+        yield [rest + CUT if cut else rest]

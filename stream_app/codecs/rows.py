@@ -1,8 +1,8 @@
 """The changelog's records: users' state, and the marker that says how far the source was read when it was written.
 
 Row: key = user_id, value = the format's number (1 byte), what is kept of the user at fixed width, the segment values as
-JSON, and, after a line feed, the event id where it does not fit. Format 2 says in 16 bits which definitions' rows
-follow; format 1 has all of them, and the number of the combination of segment values. Marker: key = `MARKER_KEY`, which
+JSON, and, after a line feed, the event id where it does not fit. Format 2 says in 16 bits which filters' rows follow;
+format 1 has all of them, and the number of the combination of segment values. Marker: key = `MARKER_KEY`, which
 no user_id can be (it has a NUL byte).
 """
 
@@ -17,7 +17,17 @@ import numpy as np
 import orjson
 
 from stream_app.domain.bits import true_at
-from stream_app.domain.rows import DEFINITION, ID_BYTES, LONG, NEVER, ROW_FORMAT, ROW_FORMATS, Layout, empty_rows
+from stream_app.domain.rows import (
+    ID_BYTES,
+    LONG,
+    NEVER,
+    ROW_FORMAT,
+    ROW_FORMATS,
+    Layout,
+    empty_rows,
+    hour_words,
+    row_of,
+)
 from stream_app.domain.users import ends_of_groups
 
 if TYPE_CHECKING:
@@ -30,10 +40,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 MARKER_KEY = b"\0marker"
-#: Definitions that a row's 16 bits can name.
-MOST_DEFINITIONS = 16
-_WHOLE = np.dtype(f"V{DEFINITION.itemsize}")  # a row without fields is copied at once, one with fields field by field
-_NO_ROW = empty_rows(1).view(_WHOLE)[0]
+#: Filters that a row's 16 bits can name.
+MOST_FILTERS = 16
 
 
 @dataclass(frozen=True)
@@ -80,13 +88,17 @@ def decode_marker(value: bytes) -> Marker:
     return msgspec.json.decode(value, type=Marker)
 
 
+def _whole(words: int) -> np.dtype[np.void]:
+    """A filter's row with so many words of hours as bytes: copied at once, where fields are one by one."""
+    return np.dtype(f"V{row_of(words).itemsize}")
+
+
 @cache
-def _stored(version: int, definitions: int) -> np.dtype[np.void]:
-    """The fixed part of a value with so many definitions' rows in it."""
+def _stored(version: int, filters: int, words: int) -> np.dtype[np.void]:
+    """The fixed part of a value with so many filters' rows in it, with so many words of hours."""
     names = [("mask", "<u2"), ("first", "<i8")] if version == 2 else [("first", "<i8"), ("combo", "<i4")]
-    return np.dtype(
-        [("version", "u1"), *names, ("id_form", "u1"), ("id", f"S{ID_BYTES}"), ("of", _WHOLE, (definitions,))]
-    )
+    rest = [("id_form", "u1"), ("id", f"S{ID_BYTES}"), ("of", _whole(words), (filters,))]
+    return np.dtype([("version", "u1"), *names, *rest])
 
 
 class RowEncoder:
@@ -100,6 +112,7 @@ class RowEncoder:
     def __init__(self, table: UserTable, version: int = ROW_FORMAT) -> None:
         self._table = table
         self._version = version
+        self._words = words_of(table)
         self._tails: list[bytes] = []
 
     def encode(self, users: Ints) -> list[bytes]:
@@ -127,10 +140,10 @@ class RowEncoder:
         return values
 
     def _fixed(self, users: Ints, places: NDArray[np.int32], mask: int) -> NDArray[np.void]:
-        """The fixed parts of values with the same definitions' rows in them, shape (n,)."""
+        """The fixed parts of values with the same filters' rows in them, shape (n,)."""
         table = self._table
         present = _set_bits(mask)
-        dtype = _stored(self._version, len(present))
+        dtype = _stored(self._version, len(present), self._words)
         out = np.empty(users.size, dtype)
         out["version"] = self._version
         if self._version == 2:
@@ -138,10 +151,11 @@ class RowEncoder:
         else:
             out["combo"] = table.combo[users]
         out["first"], out["id_form"], out["id"] = table.first[users], table.id_form[users], table.id[users]
-        for column, d in enumerate(present):
-            out["of"][:, column] = table.activities[d].rows.view(_WHOLE)[places[d]]
+        whole = _whole(self._words)
+        for column, place in enumerate(present):
+            out["of"][:, column] = table.activities[place].rows.view(whole)[places[place]]
             if self._version == 1:
-                out["of"][places[d] < 0, column] = _NO_ROW
+                out["of"][places[place] < 0, column] = empty_rows(1, self._words).view(whole)[0]
         return out.view(f"V{dtype.itemsize}")
 
 
@@ -156,9 +170,10 @@ class RowDecoder:
 
     def __init__(self, table: UserTable, layout: Layout | None = None, *, changed: bool = False) -> None:
         self._table = table
-        definitions, dimensions = len(table.definitions), len(table.segments.dimensions)
-        own = Layout(tuple(range(definitions)), tuple(range(dimensions)), definitions, dimensions)
+        filters, dimensions = len(table.filters), len(table.segments.dimensions)
+        own = Layout(tuple(range(filters)), tuple(range(dimensions)), filters, dimensions, table.hour_days)
         self._layout = layout or own
+        self._words = hour_words(self._layout.hour_days, table.calendar.hour_slack if self._layout.hour_days else 0)
         self._changed = changed
         self._combos: dict[bytes, int] = {}
 
@@ -185,14 +200,14 @@ class RowDecoder:
     def _restore(self, version: int, mask: int, users: Ints, values: Sequence[bytes]) -> None:
         """Puts values of one form back, each user's once."""
         table, layout = self._table, self._layout
-        stored = _set_bits(mask) if version == 2 else list(range(layout.stored_definitions))
-        dtype = _stored(version, len(stored))
+        stored = _set_bits(mask) if version == 2 else list(range(layout.stored_filters))
+        dtype = _stored(version, len(stored), self._words)
         width = dtype.itemsize
         shortest = min(map(len, values))
-        if version not in ROW_FORMATS or shortest < width or any(s >= layout.stored_definitions for s in stored):
+        if version not in ROW_FORMATS or shortest < width or any(s >= layout.stored_filters for s in stored):
             raise ValueError(
-                f"a changelog row has format {version}, definitions {mask:b} and {shortest} bytes; this program reads "
-                f"formats {', '.join(map(str, ROW_FORMATS))} of {layout.stored_definitions} definitions"
+                f"a changelog row has format {version}, filters {mask:b} and {shortest} bytes; this program reads "
+                f"formats {', '.join(map(str, ROW_FORMATS))} of {layout.stored_filters} filters"
             )
         rows = np.frombuffer(b"".join([value[:width] for value in values]), dtype)
         tails = [value[width:] for value in values]
@@ -209,16 +224,28 @@ class RowDecoder:
                 raise ValueError(f"a changelog row has the segment {segment}, not {layout.stored_dimensions} values")
             self._combos[tail] = table.segments.combo(tuple(segment[place] for place in layout.dimensions))
         table.combo[users] = list(map(self._combos.__getitem__, tails))
-        for activity, place in zip(table.activities, layout.definitions, strict=True):
+        for activity, place in zip(table.activities, layout.filters, strict=True):
             if place in stored:
                 found = rows["of"][:, stored.index(place)]
                 active = users
                 if version == 1:
-                    known = np.ascontiguousarray(found).view(DEFINITION)["last_day"] != NEVER
+                    known = np.ascontiguousarray(found).view(row_of(self._words))["last_day"] != NEVER
                     found, active = found[known], users[known]
                 places = activity.take_places(active)
-                activity.rows.view(_WHOLE)[places] = found
+                activity.rows.view(_whole(activity.hour_words))[places] = self._cut(found, activity.hour_words)
+
+    def _cut(self, found: NDArray[np.void], words: int) -> NDArray[np.void]:
+        """Stored rows with fewer words of hours, which come last; shape (n,)."""
+        if words == self._words:
+            return found
+        flat = np.ascontiguousarray(found).view(np.uint8).reshape(-1, row_of(self._words).itemsize)
+        return np.ascontiguousarray(flat[:, : row_of(words).itemsize]).view(_whole(words)).ravel()
+
+
+def words_of(table: UserTable) -> int:
+    """How many words of hours the rows of a table have."""
+    return hour_words(table.hour_days, table.calendar.hour_slack if table.hour_days else 0)
 
 
 def _set_bits(mask: int) -> list[int]:
-    return [place for place in range(MOST_DEFINITIONS) if mask >> place & 1]
+    return [place for place in range(MOST_FILTERS) if mask >> place & 1]

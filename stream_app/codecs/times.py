@@ -111,17 +111,17 @@ def _parse_matrix(joined: str, count: int, length: int) -> NDArray[np.int64]:
     matrix = np.frombuffer(joined.encode("ascii", "replace"), np.uint8).reshape(count, length)
     zulu = (matrix[:, -1] | 0x20) == ord("z")
     if zulu.all():
-        return _instants(np.ascontiguousarray(matrix.T), length - 1)
+        return instants(np.ascontiguousarray(matrix.T), length - 1)
     out = np.full(count, BAD, np.int64)
     if zulu.any():
-        out[zulu] = _instants(np.ascontiguousarray(matrix[zulu].T), length - 1)
+        out[zulu] = instants(np.ascontiguousarray(matrix[zulu].T), length - 1)
     if length >= _BODY + 6:
-        out[~zulu] = _instants(np.ascontiguousarray(matrix[~zulu].T), length - 6)
+        out[~zulu] = instants(np.ascontiguousarray(matrix[~zulu].T), length - 6)
     return out
 
 
-def _instants(places: NDArray[np.uint8], end: int) -> NDArray[np.int64]:
-    """Instants of n texts whose offset begins at place `end`; `places` is (length, n)."""
+def instants(places: NDArray[np.uint8], end: int) -> NDArray[np.int64]:
+    """Instants of n texts whose offset begins at place `end` (none: UTC); `places` is (length, n)."""
     digits = places[_DIGITS] - np.uint8(48)  # what is no digit wraps to 10 or more
     good = digits.max(axis=0) <= 9
     for place, mark in ((4, "-"), (7, "-"), (13, ":"), (16, ":")):

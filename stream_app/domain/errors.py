@@ -4,7 +4,8 @@
     ├── ConfigurationError     a setting, a rules file or a command-line option is wrong; exit code 2
     ├── ConnectionFailedError  a broker, Redis or a port cannot be had; exit code 2
     ├── StateMismatchError     the changelog was written under another configuration; exit code 2
-    └── QueryError             a figure was asked for with parameters that do not go together
+    ├── QueryError             a figure was asked for with parameters that do not go together
+    └── UnansweredError        a census did not get an answer from every source partition; ask again
 
 Every message names the thing, its value and what to do.
 """
@@ -30,3 +31,7 @@ class StateMismatchError(StreamAppError):
 
 class QueryError(StreamAppError):
     """A figure was asked for with unknown or incompatible parameters. The message says which are allowed."""
+
+
+class UnansweredError(StreamAppError):
+    """A census had no answer from some source partition in time. It passes, or the message says what to do."""

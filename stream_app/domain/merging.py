@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stream_app.domain.bits import true_at
-from stream_app.domain.counters import BlockKey, Series
+from stream_app.domain.counters import ACTIVE, ALL, BlockKey, Series, measure
 from stream_app.domain.metrics import Snapshot
+from stream_app.domain.metrics.snapshot import Corrections
+from stream_app.domain.periods import KEPT, Grain
 from stream_app.domain.watermarks import Progress, watermark
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 _Period = tuple[str, str, int]
 #: Which series of a period: a group's number, or the series itself where it came by itself.
 _Group = int | Series
+#: Before any period.
+_NEVER = -(1 << 62)
 
 
 class _Page(NamedTuple):
@@ -86,6 +90,8 @@ class Merged:
         self._totals: dict[_Period, NDArray[np.int64]] = {}
         self._series: list[Series] = []
         self._places: dict[tuple[Series, ...], NDArray[np.int64]] = {}
+        self._corrections: Corrections | None = None
+        self._summed = False  # whether the last snapshot was the sum of all partitions
 
     def block(self, key: BlockKey, partition: int, epoch: int, cells: NDArray[np.int64]) -> None:
         """Takes a partition's block. It replaces the one before when the partition's next status comes."""
@@ -151,9 +157,32 @@ class Merged:
         """
         periods, self._dirty = self._dirty, set()
         dirty: set[BlockKey] = set()
+        corrected: dict[str, int] = {}
+        closed = self._closed()
         for period in periods:
-            self._sum(period, dirty)
+            cells = self._sum(period, dirty)
+            if cells and closed.get(period[1], _NEVER) >= period[2]:
+                corrected[period[0]] = corrected.get(period[0], 0) + cells
+        if self._corrections is None:
+            self._corrections = Corrections(since=now)
+        if corrected:
+            known = self._corrections.cells
+            cells_of = {name: known.get(name, 0) + corrected.get(name, 0) for name in {**known, **corrected}}
+            self._corrections = Corrections(cells_of, self._corrections.since, now)
+        self._summed = self.complete
         return self._snapshot(now, dirty), dirty
+
+    def _closed(self) -> dict[str, int]:
+        """By measure, the latest period whose figures were final at the last snapshot.
+
+        Who was last active when (`last`) changes whenever somebody comes back: no figure of such a block is final.
+        Nothing is before all partitions have told of themselves: what comes then was counted before.
+        """
+        if not self._summed or self.watermark is None:
+            return {}
+        last = {grain: self._calendar.last_closed(grain, self.watermark) for grain in KEPT}
+        closed = {measure(grain, kind): last[grain] for grain in KEPT for kind in ("size", "on")}
+        return closed | {ACTIVE: last[Grain.DAY]}
 
     def _snapshot(self, now: int, dirty: set[BlockKey]) -> Snapshot:
         shown = dict(self._shown)
@@ -178,19 +207,26 @@ class Merged:
             last_event=max(events, default=None),
             blocks=shown,
             totals=totals,
+            epochs={number: part.epoch for number, part in enumerate(self._parts)},
+            corrections=self._corrections or Corrections(),
         )
 
-    def _sum(self, key: _Period, dirty: set[BlockKey]) -> None:
-        """Adds up one period of all partitions, and says which series' blocks are not what they were."""
+    def _sum(self, key: _Period, dirty: set[BlockKey]) -> int:
+        """Adds up one period of all partitions, and says which series' blocks are not what they were.
+
+        Returns:
+            How many cells of all users changed.
+        """
         found = [page for part in self._parts for page in part.pages.get(key, {}).values()]
         places = [self._places_of(page.series) for page in found]
         width = max((page.first + page.cells.shape[1] for page in found), default=1) or 1
         total = np.zeros((len(self._series), width), np.int64)
         for page, place in zip(found, places, strict=True):
             total[place, page.first : page.first + page.cells.shape[1]] += page.cells
-        changed = set(_differing(self._totals.get(key), total).tolist())
+        former = self._totals.get(key)
+        changed = set(_differing(former, total).tolist())
         if not changed:
-            return
+            return 0
         total.flags.writeable = False  # snapshots hold its rows
         self._totals[key] = total
         definition, measure, period = key
@@ -201,6 +237,8 @@ class Merged:
                 dirty.add(BlockKey(definition, measure, series, period))
             elif pages is not None and period in pages:
                 pages[period] = total[row]  # equal, but of the total that is kept
+        everyone = self._series.index(ALL) if ALL in self._series else len(self._series)
+        return _cells(former, total, everyone)
 
     def _places_of(self, series: tuple[Series, ...]) -> NDArray[np.int64]:
         """The rows of these series in every total."""
@@ -212,6 +250,20 @@ class Merged:
                     self._series.append(one)
             places = self._places[series] = np.array([known[one] for one in series], np.int64)
         return places
+
+
+def _cells(former: NDArray[np.int64] | None, total: NDArray[np.int64], row: int) -> int:
+    """How many cells of a row differ between two totals."""
+    if row >= len(total):
+        return 0
+    change = total[row].copy()
+    if former is not None and row < len(former):
+        width = min(former.shape[1], total.shape[1])
+        if former[row, width:].any():  # never narrower but for blocks that ended in zeros
+            change = np.pad(change, (0, former.shape[1] - width))
+            width = former.shape[1]
+        change[:width] -= former[row, :width]
+    return int(np.count_nonzero(change))
 
 
 def _differing(former: NDArray[np.int64] | None, total: NDArray[np.int64]) -> NDArray[np.intp]:

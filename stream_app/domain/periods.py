@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -80,23 +80,7 @@ class Calendar:
     @cached_property
     def _transitions(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Instants (ms) at which the offset to UTC changes, and the offset (ms) in force from each on."""
-        first = int(dt.datetime(_FIRST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
-        last = int(dt.datetime(_LAST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
-        starts, offsets = [first], [self._offset(first)]
-        # Half a day is shorter than any pair of changes that a zone has made.
-        for second in range(first, last, 43_200):
-            if self._offset(second + 43_200) != offsets[-1]:
-                low, high = second, second + 43_200
-                while high - low > 1:
-                    middle = (low + high) // 2
-                    low, high = (middle, high) if self._offset(middle) == offsets[-1] else (low, middle)
-                starts.append(high)
-                offsets.append(self._offset(high))
-        return np.array(starts, np.int64) * 1000, np.array(offsets, np.int64) * 1000
-
-    def _offset(self, second: int) -> int:
-        offset = dt.datetime.fromtimestamp(second, self._zone).utcoffset()
-        return int(offset.total_seconds()) if offset is not None else 0
+        return _changes(self._zone)
 
     def days(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
         """The local day of each instant: int64 ordinals, same shape as `times` (ms)."""
@@ -106,6 +90,17 @@ class Calendar:
             return days
         place = np.searchsorted(starts, times, side="right") - 1
         return (times + offsets[np.maximum(place, 0)]) // DAY_MS
+
+    def instants(self, local: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The instants (ms) at which clocks showed these local times (ms since 1970-01-01T00:00 local), same shape.
+
+        Of a time that clocks showed twice, the first; one that they skipped is as if they had been put on after it.
+        """
+        starts, offsets = self._transitions
+        # As PEP 495 has it for fold=0: the former offset holds until the later of both readings of a change.
+        walls = starts[1:] + np.maximum(offsets[1:], offsets[:-1])
+        instants: NDArray[np.int64] = local - offsets[np.searchsorted(walls, local, side="right")]
+        return instants
 
     def day(self, time: int) -> int:
         """The local day of one instant (ms)."""
@@ -119,6 +114,15 @@ class Calendar:
             return times // HOUR_MS
         place = np.searchsorted(starts, times, side="right") - 1
         return (times + within[np.maximum(place, 0)]) // HOUR_MS
+
+    @cached_property
+    def hour_slack(self) -> int:
+        """How far the ordinal of an instant's hour may lie before that of an earlier one: 1 hour, or in most zones 0.
+
+        That is so where clocks were changed by a part of an hour, as in Lord Howe.
+        """
+        _, offsets = self._transitions
+        return int(np.unique(offsets % HOUR_MS).size > 1)
 
     def at(self, grain: Grain, times: NDArray[np.int64]) -> NDArray[np.int64]:
         """The period of each instant: int64 ordinals, same shape as `times` (ms)."""
@@ -177,7 +181,7 @@ class Calendar:
         # change skips midnight, at the change itself.
         near = range(
             max(int(np.searchsorted(starts, (day - 2) * DAY_MS, side="right")) - 1, 0),
-            int(np.searchsorted(starts, (day + 2) * DAY_MS, side="right")),
+            max(int(np.searchsorted(starts, (day + 2) * DAY_MS, side="right")), 1),  # before 1970 as in its first hours
         )
         candidates = [day * DAY_MS - int(offsets[i]) for i in near] + [int(starts[i]) for i in near]
         return min(c for c in candidates if self.day(c) >= day and self.day(c - 1) < day)
@@ -191,3 +195,26 @@ class Calendar:
         current = self._one(grain, watermark)
         # Clocks set back just after midnight go through the end of a day again, which has been reached before.
         return current if self.end(grain, current) <= watermark else current - 1
+
+
+@cache
+def _changes(zone: ZoneInfo) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The instants (ms) of a zone's clock changes, and the offset (ms) from each on; it takes a tenth of a second."""
+    first = int(dt.datetime(_FIRST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
+    last = int(dt.datetime(_LAST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
+    starts, offsets = [first], [_offset(zone, first)]
+    # Half a day is shorter than any pair of changes that a zone has made.
+    for second in range(first, last, 43_200):
+        if _offset(zone, second + 43_200) != offsets[-1]:
+            low, high = second, second + 43_200
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if _offset(zone, middle) == offsets[-1] else (low, middle)
+            starts.append(high)
+            offsets.append(_offset(zone, high))
+    return np.array(starts, np.int64) * 1000, np.array(offsets, np.int64) * 1000
+
+
+def _offset(zone: ZoneInfo, second: int) -> int:
+    offset = dt.datetime.fromtimestamp(second, zone).utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0

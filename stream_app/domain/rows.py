@@ -1,4 +1,4 @@
-"""What is kept of one user: when and how the first event came, and for each definition a row of fixed width.
+"""What is kept of one user: when and how the first event came, and for each filter a row of fixed width.
 
 Every field is a join (minimum, maximum or set union) over the user's events, hence independent of their order and of
 redelivery. Bitmaps are relative to the user's own first period; see `domain.bits` for their layout.
@@ -7,6 +7,7 @@ redelivery. Bitmaps are relative to the user's own first period; see `domain.bit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Changes whenever the meaning or the layout of what is stored of a user changes; part of the changelog's fingerprint.
-#: 1: every definition's row, of every user. 2: the rows of the definitions in whose sense the user was active.
+#: 1: every filter's row, of every user. 2: the rows of the filters in whose sense the user was active.
 ROW_FORMAT = 2
 ROW_FORMATS = (1, 2)
 NEVER = np.iinfo(np.int32).min
@@ -27,21 +28,35 @@ LATER = np.iinfo(np.int64).max
 RING_DAYS = 128
 ID_BYTES = 16
 
-#: Of one definition: first event (ms), the local days of the first and the latest event, and the active periods
-#: since the first; `ring` bit `j` is the day `j` days before the latest. Whole 8-byte words, see `WORDS`.
-DEFINITION = np.dtype(
-    [
+
+@cache
+def row_of(hour_words: int) -> np.dtype[np.void]:
+    """What is kept of one user in the sense of one filter, in whole 8-byte words.
+
+    First event (ms), the local days of the first and the latest event, and the active periods since the first; `ring`
+    bit `j` is the day `j` days before the latest; `hours` bit `j` is the hour `j` hours after that of the first event
+    (after the one before it, see `Calendar.hour_slack`), in so many words.
+    """
+    fields = [
         ("anchor", np.int64),
         ("first_day", np.int32),
         ("last_day", np.int32),
         *((grain.value, np.uint64, (HORIZON[grain] // 64,)) for grain in KEPT),
         ("ring", np.uint64, (RING_DAYS // 64,)),
     ]
-)
-#: A definition's row in 8-byte words, and the word at which each field begins: flat indexes into words are NumPy's
-#: fastest way to single bits.
-WORDS = DEFINITION.itemsize // 8
-WORD_OF = {name: offset // 8 for name, (_, offset, *_) in (DEFINITION.fields or {}).items()}
+    return np.dtype(fields + [("hours", np.uint64, (hour_words,))] * (hour_words > 0))
+
+
+#: A row without hours.
+DEFINITION = row_of(0)
+#: The word at which each field of a row begins, with hours or without: flat indexes into words are NumPy's fastest way
+#: to single bits.
+WORD_OF = {name: offset // 8 for name, (_, offset, *_) in (row_of(1).fields or {}).items()}
+
+
+def hour_words(hour_days: int, slack: int) -> int:
+    """How many words hold the hours of so many days; see `Calendar.hour_slack`."""
+    return -(-(24 * hour_days + 2 * slack) // 64) if hour_days else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +64,22 @@ class Layout:
     """How stored rows lie, seen from the present configuration.
 
     Attributes:
-        definitions: of each present definition, its place among the stored ones.
+        filters: of each present filter, its place among the stored ones.
         dimensions: of each present dimension, its place among the stored ones.
-        stored_definitions, stored_dimensions: how many of each were stored.
+        stored_filters, stored_dimensions: how many of each were stored.
+        hour_days: of how many days hours were stored.
     """
 
-    definitions: tuple[int, ...]
+    filters: tuple[int, ...]
     dimensions: tuple[int, ...]
-    stored_definitions: int
+    stored_filters: int
     stored_dimensions: int
+    hour_days: int = 0
 
 
-def empty_rows(count: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    """Rows of one definition with no event yet, shape (count,)."""
-    rows = np.zeros(count, DEFINITION)
+def empty_rows(count: int, hour_words: int = 0) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """Rows of one filter with no event yet, shape (count,)."""
+    rows = np.zeros(count, row_of(hour_words))
     rows["anchor"] = LATER
     rows["first_day"] = NEVER
     rows["last_day"] = NEVER

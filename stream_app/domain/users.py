@@ -6,13 +6,14 @@ columns in which a user stands once. A user with several days in a batch has one
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stream_app.domain.activity import Activity, grow
+from stream_app.domain.activity import Activity, DayHours
 from stream_app.domain.bits import true_at
-from stream_app.domain.events import Kind
+from stream_app.domain.columns import grow
+from stream_app.domain.filters import conditions_of, filters_of, meant
 from stream_app.domain.index import HashIndex, hash_keys
 from stream_app.domain.rows import ID_BYTES, LATER, pack_ids, unpack_id
 
@@ -28,6 +29,20 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
+class _Columns(NamedTuple):
+    """What is joined of n events: their users, local days, times (ms) and, if they are kept, local hours."""
+
+    users: Ints
+    days: Ints
+    times: Ints
+    hours: Ints | None = None
+
+    def at(self, places: Ints) -> _Columns:
+        """Those of some events."""
+        hours = None if self.hours is None else self.hours[places]
+        return _Columns(self.users[places], self.days[places], self.times[places], hours)
+
+
 class UserTable:
     """State of users, the index to it, and their segments.
 
@@ -35,16 +50,21 @@ class UserTable:
         definitions: the retention definitions to keep, in a fixed order.
         calendar: the business time zone and week start.
         segments: the partition's segment values, shared with its counters.
+        hour_days: of how many days since a user's first event the active hours are kept.
 
     Attributes:
         first: by user, the time (ms) of the first event of any kind, LATER for none; int64.
         combo: by user, the number of the combination of segment values that event carried; int32.
         id_form, id: by user, that event's id; see `domain.rows.pack_id`.
         long_ids: by user, the whole id where `id` does not hold it.
-        activities: one a definition.
+        activities: one a filter of the definitions.
+        conditions: what the bits of a batch's `matches` must stand for.
     """
 
-    def __init__(self, definitions: Sequence[Definition], calendar: Calendar, segments: Segments) -> None:
+    def __init__(
+        self, definitions: Sequence[Definition], calendar: Calendar, segments: Segments, *, hour_days: int = 0
+    ) -> None:
+        self.hour_days = hour_days
         self.definitions = tuple(definitions)
         self.calendar = calendar
         self.segments = segments
@@ -54,7 +74,12 @@ class UserTable:
         self.id_form: NDArray[np.uint8] = np.zeros(64, np.uint8)
         self.id: NDArray[np.bytes_] = np.zeros(64, f"S{ID_BYTES}")
         self.long_ids: dict[int, str] = {}
-        self.activities = tuple(Activity(definition, calendar) for definition in self.definitions)
+        self.filters = filters_of(self.definitions)
+        self.conditions = conditions_of(self.filters)
+        counted = [d for d in self.definitions if d.counted]
+        self.activities = tuple(
+            Activity(what, calendar, [d for d in counted if d.start_filter == what], hour_days) for what in self.filters
+        )
         # Only a user_id's hash is kept, in the index: the ids of changed users are, until these are written.
         self._names: list[bytes] = []
         self._name_at: NDArray[np.int32] = np.full(64, -1, np.int32)  # by user, the place in `_names`; -1: unchanged
@@ -74,18 +99,35 @@ class UserTable:
         """Joins a batch. Returns the cells that users entered and left; their order does not matter."""
         if not len(batch):
             return []
-        users = self._users_of(batch.users)
+        return self.advance_users(batch, self._users_of(batch.users))
+
+    def advance_users(self, batch: EventBatch, users: Ints) -> list[Transition]:
+        """The same, where the number of each event's user, shape (n,), n at least 1, is known (`users_of`)."""
         transitions = self._join_first_events(batch, users)
-        days = self.calendar.days(batch.times)
+        columns = _Columns(users, self.calendar.days(batch.times), batch.times)
+        if self.hour_days:
+            columns = columns._replace(hours=self.calendar.hours(batch.times))
         for activity in self.activities:
-            chosen = _matching(activity.definition, batch.kinds)
+            chosen = meant(activity.what, batch, self.conditions)
             if chosen is None:
-                transitions += self._join_days(activity, batch, users, days, batch.times, None)
+                transitions += self._join_days(activity, batch, columns, None)
             elif chosen.size:
-                transitions += self._join_days(
-                    activity, batch, users[chosen], days[chosen], batch.times[chosen], chosen
-                )
+                transitions += self._join_days(activity, batch, columns.at(chosen), chosen)
         return transitions
+
+    def join_first(self, batch: EventBatch) -> Ints:
+        """Joins only who the users are and how each one's first event came. Returns the events' users, shape (n,).
+
+        For a count that keeps activity elsewhere; the table must have been made without definitions.
+        """
+        users = self._users_of(batch.users)
+        if len(batch):
+            self._join_first_events(batch, users)
+        return users
+
+    def users_of(self, batch: EventBatch) -> Ints:
+        """The number of each event's user, shape (n,); who is new gets one."""
+        return self._users_of(batch.users)
 
     def fold(self, start: int, stop: int) -> list[Transition]:
         """The cells that the users `start` to `stop` - 1 stand in."""
@@ -135,14 +177,16 @@ class UserTable:
     # -- activity
 
     def _join_days(
-        self, activity: Activity, batch: EventBatch, users: Ints, days: Ints, times: Ints, chosen: Ints | None
+        self, activity: Activity, batch: EventBatch, columns: _Columns, chosen: Ints | None
     ) -> list[Transition]:
-        """Joins events that are activity in the sense of one definition; `chosen` are their places in the batch."""
+        """Joins events that are activity in the sense of one filter; `chosen` are their places in the batch."""
+        users, days, times, hours = columns
         low = int(days.min())
         day_bits = (int(days.max()) - low).bit_length()
         pairs, order = _sorted((users << day_bits) | (days - low))
         starts = _starts(pairs)
         earliest = np.minimum.reduceat(times[order], starts)
+        found = None if hours is None else _day_hours(hours[order], starts)
         pairs, event = pairs[starts], order[starts]
         users, days = pairs >> day_bits, (pairs & ((1 << day_bits) - 1)) + low
         combos = self.combo[users].astype(np.int64)
@@ -154,7 +198,8 @@ class UserTable:
         transitions: list[Transition] = []
         for number in range(int(rounds.max()) + 1):
             of = slice(None) if new_user.size == users.size else true_at(rounds == number)
-            changed, moves = activity.join(users[of], days[of], earliest[of], combos[of])
+            theirs = None if found is None else DayHours(found.first[of], found.bits[of])
+            changed, moves = activity.join(users[of], days[of], earliest[of], combos[of], theirs)
             transitions += moves
             dirty = changed & (self._name_at[users[of]] < 0)
             if dirty.any():
@@ -237,6 +282,13 @@ def _sorted(values: Ints) -> tuple[Ints, Ints]:
     return keys >> bits, keys & ((1 << bits) - 1)
 
 
+def _day_hours(hours: Ints, starts: Ints) -> DayHours:
+    """The hours of each group of events, of one user and one day; groups begin at `starts`."""
+    first = np.minimum.reduceat(hours, starts)
+    after = (hours - np.repeat(first, np.diff(starts, append=hours.size))).astype(np.uint64)
+    return DayHours(first, np.bitwise_or.reduceat(np.uint64(1) << after, starts))
+
+
 def ends_of_groups(values: Ints) -> Ints:
     """The last place of each distinct value, in the order of values."""
     ordered, order = _sorted(values)
@@ -255,14 +307,3 @@ def _starts(ordered: Ints) -> Ints:
 def _rank(batch: EventBatch, place: int) -> tuple[str, tuple[str, ...]]:
     """What decides between events of one time; ids that differ do, unless a producer gives one id twice."""
     return batch.event_ids[place], batch.combos[batch.segments[place]]
-
-
-def _matching(definition: Definition, kinds: NDArray[np.int8]) -> Ints | None:
-    """The events that are activity in the sense of a definition, None for all; a refund never is."""
-    if definition.returns == "visit":
-        matching = kinds == Kind.VISIT
-    elif definition.returns == "purchase":
-        matching = kinds == Kind.PURCHASE
-    else:
-        matching = kinds != Kind.REFUND
-    return None if matching.all() else true_at(matching)

@@ -100,6 +100,8 @@ def streams(draw: st.DrawFn, most: int = 40) -> Stream:
                 st.integers(0, 7),
                 st.sampled_from(VALUES),
                 st.sampled_from(VALUES[:4]),
+                st.sampled_from(("web", "app")),
+                st.tuples(st.integers(0, 5), st.integers(0, 3)),
             ),
             min_size=count,
             max_size=count,
@@ -108,9 +110,10 @@ def streams(draw: st.DrawFn, most: int = 40) -> Stream:
     events = [
         {
             "user": user, "time": time, "kind": kind, "event_id": event_id(number, form),
-            "segment": {"plan": plan, "country": country},
+            "segment": {"plan": plan, "country": country}, "properties": {"channel": channel},
+            "order_id": f"o{order}", "amount": -amount - 1 if kind == "refund" else amount,
         }
-        for number, (user, time, kind, form, plan, country) in enumerate(drawn)
+        for number, (user, time, kind, form, plan, country, channel, (order, amount)) in enumerate(drawn)
     ]  # fmt: skip
     latest = max(times)
     watermark = draw(st.one_of(st.sampled_from(times), near, st.just(latest + 40 * 24 * HOUR)))

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
+from oracle import Clock
 from properties.streams import ZONES, calendar
 
 from stream_app.domain.periods import EPOCH, WEEKDAYS, Grain
@@ -33,7 +34,7 @@ def test_days(zone: str, times: list[int]) -> None:
     assert [EPOCH + timedelta(days=day) for day in found.tolist()] == [local_date(time, zone) for time in times]
 
 
-@given(zones, instants, st.sampled_from(Grain), st.sampled_from(WEEKDAYS))
+@given(zones, instants, st.sampled_from([g for g in Grain if g is not Grain.HOUR]), st.sampled_from(WEEKDAYS))
 def test_a_period_starts_at_the_first_instant_of_its_first_date(
     zone: str, time: int, grain: Grain, week_start: str
 ) -> None:
@@ -57,3 +58,16 @@ def test_the_last_closed_period_is_the_last_whose_end_is_reached(zone: str, wate
     days = calendar(zone)
     closed = days.last_closed(grain, watermark)
     assert days.end(grain, closed) <= watermark < days.end(grain, closed + 1)
+
+
+@given(zones, instants, st.sampled_from(Grain), st.sampled_from(WEEKDAYS))
+def test_periods_are_those_of_the_plain_clock(zone: str, time: int, grain: Grain, week_start: str) -> None:
+    columns, plain = calendar(zone, week_start), Clock(zone, week_start)
+    period, expected = int(columns.at(grain, np.array([time]))[0]), plain.period(grain, time)
+    for later in (-1, 0, 1, 2):
+        start, begin = columns.start(grain, period + later), plain.start(grain, expected + later)
+        assert start == begin
+        assert columns.start_date(grain, period + later) == plain.start_text(grain, expected + later)
+    closed, last = columns.last_closed(grain, time), plain.last_closed(grain, time)
+    assert columns.start(grain, closed) == plain.start(grain, last)
+    assert closed - period == last - expected

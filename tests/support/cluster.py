@@ -131,6 +131,17 @@ def assert_matrix(cluster: Cluster) -> None:
     assert cluster.months("rolling") == [e["on_or_after_counts"] for e in EXPECTED]
 
 
+def assert_orders(cluster: Cluster) -> None:
+    """Every order of the purchase log is kept, once."""
+    events = [json.loads(value) for _, value in log_records()]
+    (entry,) = cluster.get("/api/v1/value?definition=repurchase")["segments"]
+    totals = entry["totals"]
+    assert totals["customers"] == len({event["user_id"] for event in events})
+    assert totals["orders"] == len({(event["user_id"], event["order_id"]) for event in events})
+    assert totals["revenue"] == sum(round(float(event["amount"]) * 100) for event in events)
+    assert (totals["refunded"], totals["conflicts"]) == (0, 0)
+
+
 def pieces(records: Sequence[tuple[bytes, bytes]], count: int) -> list[Sequence[tuple[bytes, bytes]]]:
     """The records in so many consecutive parts of about one size."""
     size = -(-len(records) // count)

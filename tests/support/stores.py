@@ -20,6 +20,8 @@ def plain(snapshot: Snapshot | None) -> dict | None:
         "watermark": snapshot.watermark,
         "last_event": snapshot.last_event,
         "totals": dict(snapshot.totals),
+        "epochs": dict(snapshot.epochs),
+        "corrections": snapshot.corrections,
         "blocks": {
             key: {period: _trimmed(block.tolist()) for period, block in pages.items()}
             for key, pages in snapshot.blocks.items()

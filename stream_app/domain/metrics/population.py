@@ -6,7 +6,6 @@ horizon and ring hold, or from a file, of which everything is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -66,24 +65,6 @@ class Slice(Protocol):
 
     def orders(self) -> Orders:
         """The orders and refunds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Of which local days everything is known: each day before `early`, and each from `late` on.
-
-    In between, a user's row holds the time from the user's first event to the horizon and the latest days only. Of a
-    file everything is known: both are None.
-
-    Attributes:
-        early: the first day of which a row may not hold everything by its bitmaps of days; None: there is none.
-        late: the first day from which the rings of all users hold everything; None: there is no such need.
-        hours: how many hours are kept after a user's first; None: all.
-    """
-
-    early: int | None = None
-    late: int | None = None
-    hours: int | None = None
 
 
 class Population(Protocol):

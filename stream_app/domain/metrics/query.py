@@ -249,10 +249,11 @@ def _definition(given: Mapping[str, str], definitions: Sequence[Definition]) -> 
 def _brackets(given: str | None) -> tuple[int, ...]:
     if given is None:
         return ()
-    if not re.fullmatch(r"\d{1,4}(,\d{1,4})*", given) or "0" in (sizes := given.split(",")):
+    sizes = tuple(map(int, given.split(","))) if re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*", given) else (0,)
+    if 0 in sizes:
         message = f"{given!r} is no list of sizes in periods; write such as 1,3,7"
         raise ParameterError("brackets", given, message, ["1,3,7"])
-    return tuple(map(int, sizes))
+    return sizes
 
 
 def _number(name: str, given: str | None, most: int) -> int | None:

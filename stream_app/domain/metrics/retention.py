@@ -9,7 +9,6 @@ import numpy as np
 
 from stream_app.domain.counters import Series, measure
 from stream_app.domain.errors import QueryError
-from stream_app.domain.metrics.matrix import CohortMatrix
 from stream_app.domain.metrics.snapshot import choose, summed
 from stream_app.domain.periods import HORIZON, KEPT, Grain
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from stream_app.domain.metrics.snapshot import Snapshot
 
-KINDS = ("classic", "rolling")
 GRAINS: Mapping[str, Grain] = {grain.value: grain for grain in KEPT}
 
 
@@ -41,45 +39,6 @@ class Cell:
     size: int
     retained: int
     closed_at: int
-
-
-def retention(
-    snapshot: Snapshot,
-    *,
-    definition: str,
-    grain: str,
-    kind: str = "classic",
-    dimension: str | None = None,
-    top: int = 20,
-) -> dict[str, Any]:
-    """The retention matrix, ready for JSON: one entry a segment, one row a cohort, null where not yet observed.
-
-    Args:
-        snapshot: the counters.
-        definition: name of a retention definition.
-        grain: `day`, `week` or `month`.
-        kind: `classic` (active in period k) or `rolling` (in period k or later, as far as observed).
-        dimension: a segment dimension; None for all users as one segment `{}`.
-        top: how many of the dimension's values are shown; the rest are summed as `(other)`.
-
-    Raises:
-        QueryError: a name is unknown.
-    """
-    snapshot.definition(definition)
-    chosen = choose("grain", grain, GRAINS)
-    choose("kind", kind, dict.fromkeys(KINDS, kind))
-    parts = snapshot.segments(definition, measure(chosen, "size"), dimension, top)
-    return {
-        "definition": definition,
-        "grain": grain,
-        "kind": kind,
-        "timezone": snapshot.calendar.timezone,
-        "as_of": snapshot.as_of,
-        "segments": [
-            {"segment": segment, "cohorts": _cohorts(snapshot, definition, chosen, kind, series)}
-            for segment, series in parts
-        ],
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,31 +94,6 @@ def shown(cells: NDArray[Any], sizes: NDArray[np.int64], kind: str) -> NDArray[A
     rows = cells.copy() if kind == "classic" else np.cumsum(cells[:, ::-1], axis=1, dtype=cells.dtype)[:, ::-1]
     rows[:, 0] = sizes
     return rows
-
-
-def _cohorts(
-    snapshot: Snapshot, definition: str, grain: Grain, kind: str, series: Sequence[Series]
-) -> list[dict[str, Any]]:
-    size, name = measures(grain, kind)
-    sizes = [snapshot.block(definition, size, one) for one in series]
-    frame = frame_of(snapshot, grain, (cohort for pages in sizes for cohort, block in pages.items() if block[0] > 0))
-    if frame is None:
-        return []
-    matrix = CohortMatrix(frame.first, frame.height, min(frame.height, frame.horizon), len(series))
-    matrix.follow(sizes, [snapshot.block(definition, name, one) for one in series])
-    rows = shown(matrix.cells, matrix.sizes, kind)
-    found = []
-    for row in np.flatnonzero(matrix.sizes > 0).tolist():
-        cohort = frame.first + row
-        width, observed = frame.width(cohort), frame.observed(cohort)
-        found.append(
-            {
-                "start": snapshot.calendar.start_date(grain, cohort),
-                "size": int(matrix.sizes[row]),
-                "retained": rows[row, :observed].tolist() + [None] * (width - observed),
-            }
-        )
-    return found
 
 
 def _sizes(snapshot: Snapshot, definition: str, grain: Grain, series: Sequence[Series]) -> dict[int, int]:

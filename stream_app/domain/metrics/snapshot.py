@@ -22,6 +22,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What late events changed in figures that had been shown as final.
+
+    Attributes:
+        cells: how many cells (of all users, every definition and grain) of periods that had closed were changed, by
+            definition.
+        since: the instant (ms) of the wall clock from which on they are counted: when this sum began.
+        latest: the instant of the latest change, None where there was none.
+    """
+
+    cells: Mapping[str, int] = field(default_factory=dict)
+    since: int | None = None
+    latest: int | None = None
+
+
 #: (definition, measure, series) -> period -> block; see `domain.counters` for what a block holds.
 Blocks = Mapping[tuple[str, str, Series], Mapping[int, "NDArray[np.int64]"]]
 
@@ -38,6 +55,8 @@ class Snapshot:
         last_event: the largest event time (ms), None before any event.
         blocks: the merged counter blocks.
         totals: records `read`, `counted`, `dead_lettered`, `dropped`, events `late`, and `users`.
+        epochs: by source partition, the epoch of the worker whose counters are in the sum; empty where not known.
+        corrections: of periods that had closed.
     """
 
     calendar: Calendar
@@ -47,6 +66,8 @@ class Snapshot:
     last_event: int | None
     blocks: Blocks
     totals: Mapping[str, int] = field(default_factory=dict)
+    epochs: Mapping[int, int] = field(default_factory=dict)
+    corrections: Corrections = field(default_factory=Corrections)
 
     def definition(self, name: str) -> Definition:
         """The definition of that name. Raises QueryError where there is none."""
@@ -98,6 +119,12 @@ class Snapshot:
         """The latest period of which anything is known: of the last event, or of the instant before the watermark."""
         known = [t for t in (self.last_event, None if self.watermark is None else self.watermark - 1) if t is not None]
         return self.calendar.period(grain, self.calendar.day(max(known))) if known else None
+
+    @property
+    def late_share(self) -> float | None:
+        """Late events among those counted, 0 to 1; None before any event."""
+        counted = self.totals.get("counted", 0)
+        return self.totals.get("late", 0) / counted if counted else None
 
     @property
     def as_of(self) -> str | None:

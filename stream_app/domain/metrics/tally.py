@@ -28,13 +28,12 @@ class Cells:
     sums: Ints
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Tally:
     """What a census counted.
 
     Attributes:
         values: the values of the asked dimension, `[""]` where none was asked: all users are one segment.
-        cells: by name; what the names and the columns of their keys are, each figure says.
         first_day, last_day: the local days of the earliest and the latest event; None without events.
         hours: hours kept of each user, None for all.
         whole: everything is known of every user, whatever the horizon.
@@ -42,22 +41,40 @@ class Tally:
     """
 
     values: list[str]
-    cells: dict[str, Cells] = field(default_factory=dict)
     first_day: int | None = None
     last_day: int | None = None
     hours: int | None = None
     whole: bool = False
     users: int = 0
+    _added_up: dict[str, Cells] = field(default_factory=dict, repr=False)
+    _waiting: dict[str, list[Cells]] = field(default_factory=dict, repr=False)
+
+    @property
+    def cells(self) -> dict[str, Cells]:
+        """By name; what the names and the columns of their keys are, each figure says."""
+        for name in self._waiting:
+            self._add_up(name)
+        return self._added_up
 
     def add(self, name: str, keys: Sequence[Ints], weights: Ints | None = None) -> None:
         """Adds 1, or its weight, for each of n keys, given as columns (n,) of which the first is the segment."""
         width = len(keys)
         given = np.stack([np.asarray(key, np.int64) for key in keys], axis=1) if keys[0].size else _none(width)
         sums = np.ones(len(given), np.int64) if weights is None else weights
-        known = self.cells.get(name)
-        if known is not None:
-            given, sums = np.concatenate([known.keys, given]), np.concatenate([known.sums, sums])
-        self.cells[name] = Cells(*_summed(given, sums))
+        waiting = self._waiting.setdefault(name, [])
+        waiting.append(Cells(*_summed(given, sums)))
+        # Only when as much waits as there is: a slice of users must not cost as much as all those before it.
+        known = self._added_up.get(name)
+        if known is None or sum(len(one.sums) for one in waiting) >= len(known.sums):
+            self._add_up(name)
+
+    def _add_up(self, name: str) -> None:
+        waiting, known = self._waiting[name], self._added_up.get(name)
+        if waiting:
+            every = waiting if known is None else [known, *waiting]
+            summed = _summed(np.concatenate([one.keys for one in every]), np.concatenate([one.sums for one in every]))
+            self._added_up[name] = Cells(*summed)
+            waiting.clear()
 
     def of(self, name: str, width: int) -> Cells:
         """The sums of a name; empty ones, with keys of so many columns, where nothing was added."""
@@ -104,13 +121,26 @@ def _summed(keys: Ints, sums: Ints) -> tuple[Ints, Ints]:
         packed = np.zeros(len(keys), np.int64)
         for column, width in enumerate(widths):
             packed = packed * width + (keys[:, column] - low[column])
-        found, inverse = np.unique(packed, return_inverse=True)
+        if span <= 4 * len(keys) + 4096:  # nearly every number occurs: without sorting at all
+            held, by_number = np.zeros(span, np.bool_), np.zeros(span, np.int64)
+            held[packed] = True
+            np.add.at(by_number, packed, sums)
+            found = np.flatnonzero(held)
+            total = by_number[found]
+        else:
+            found, inverse = np.unique(packed, return_inverse=True)
+            total = _by_place(inverse, sums, found.size)
         distinct = np.empty((found.size, keys.shape[1]), np.int64)
         for column in range(keys.shape[1] - 1, -1, -1):
             found, distinct[:, column] = np.divmod(found, widths[column])
         distinct += low
     else:
         distinct, inverse = np.unique(keys, axis=0, return_inverse=True)
-    total = np.zeros(len(distinct), np.int64)
-    np.add.at(total, inverse.ravel(), sums)
+        total = _by_place(inverse.ravel(), sums, len(distinct))
     return distinct, total
+
+
+def _by_place(places: Ints, sums: Ints, count: int) -> Ints:
+    total = np.zeros(count, np.int64)
+    np.add.at(total, places, sums)
+    return total

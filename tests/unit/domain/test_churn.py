@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from support.counting import Part, merge
 from support.engine import CALENDAR, DAY, START
+from support.snapshots import churn
 
-from stream_app.domain.errors import QueryError
-from stream_app.domain.metrics import Snapshot, churn
+if TYPE_CHECKING:
+    from stream_app.domain.metrics import Snapshot
 
 NOON = START + DAY // 2
 
@@ -93,17 +93,3 @@ def test_a_definition_has_its_own_customers():
     made = snapshot(visits(a=[0]), 3)
     assert days(churn(made, definition="repurchase")) == []
     assert churn(made, definition="repurchase")["segments"] == [{"segment": {}, "days": []}]
-
-
-@pytest.mark.parametrize(
-    ("query", "message"),
-    [
-        ({"definition": "engagment"}, "did you mean 'engagement'"),
-        ({"dimension": "tier"}, "segment: 'tier'.*plan"),
-        ({"days": 0}, "days: 0 is not a number of days; use 1 to 98"),
-        ({"dimension": "plan", "top": 0}, "top: 0"),
-    ],
-)
-def test_a_wrong_query_says_what_is_allowed(query, message):
-    with pytest.raises(QueryError, match=message):
-        churn(snapshot(visits(a=[0]), 3), **{"definition": "engagement", **query})

@@ -33,6 +33,12 @@ def test_it_is_readable_and_the_same_for_the_same_configuration():
         ({"dimensions": ()}, 'dimensions was ["plan"] and is []'),
         ({"dimensions": ("plan", "country")}, "dimensions"),
         ({"currency": "EUR"}, 'currency was "USD" and is "EUR"'),
+        ({"definitions": (ENGAGEMENT, replace(REPURCHASE, min_active=2))}, '{"min_active":2}'),
+        ({"definitions": (ENGAGEMENT, replace(REPURCHASE, return_where=(("channel", "web"),)))}, '[["channel","web"]]'),
+        ({"definitions": (ENGAGEMENT, replace(REPURCHASE, start="any"))}, "definitions"),
+        ({"hour_days": 8}, "hour_days was null and is 8"),
+        ({"orders": True}, "orders was null and is true"),
+        ({"actor": "account_id"}, 'actor was null and is "account_id"'),
     ],
 )
 def test_every_part_of_it_tells(change, named):

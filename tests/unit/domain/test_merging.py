@@ -251,3 +251,63 @@ def test_without_a_fingerprint_everything_is_added_up():
     merger.block(KEY, 0, 1, cells(5))
     merger.status(0, 1, busy(START), {}, "whatever")
     assert (merger.foreign, shown(merger)) == ({}, [5])
+
+
+# -- corrections: figures of closed periods that change
+
+
+DAY_OF = KEY.period
+CLOSED = (DAY_OF + 2) * DAY  # by this time the day has closed
+
+
+def told(merger: Merged, time: int, *blocks: tuple[BlockKey, np.ndarray], epoch: int = 1, partition: int = 0) -> None:
+    for key, block in blocks:
+        merger.block(key, partition, epoch, block)
+    merger.status(partition, epoch, busy(time), {})
+
+
+def corrected(merger: Merged) -> dict[str, int]:
+    return dict(merger.snapshot(NOW)[0].corrections.cells)
+
+
+def test_a_change_of_a_closed_period_is_a_correction():
+    merger = merged(1)
+    told(merger, DAY_OF * DAY, (KEY, cells(1, 2, 3)))
+    assert corrected(merger) == {}
+    told(merger, CLOSED, (KEY, cells(1, 2, 4)))  # what closes the day comes with the day's last change
+    assert corrected(merger) == {}
+    told(merger, CLOSED, (KEY, cells(1, 5, 7)))
+    assert corrected(merger) == {"engagement": 2}
+    told(merger, CLOSED, (KEY, cells(1, 5, 7, 1)), (KEY._replace(definition="repurchase"), cells(1)))
+    assert corrected(merger) == {"engagement": 3, "repurchase": 1}
+    assert merger.snapshot(NOW + 5)[0].corrections.latest == NOW
+    assert merger.snapshot(NOW + 5)[0].corrections.since == NOW
+
+
+def test_what_is_open_or_never_final_is_no_correction():
+    merger = merged(1)
+    told(merger, CLOSED)
+    corrected(merger)
+    last, plan = KEY._replace(measure="day.last"), KEY._replace(series=("plan", "pro"))
+    today, month = KEY._replace(period=DAY_OF + 2), KEY._replace(measure="month.on", period=19_723 // 30 + 1)
+    told(merger, CLOSED, (last, cells(1)), (plan, cells(1)), (today, cells(1)), (month, cells(1)))
+    assert corrected(merger) == {}
+
+
+def test_a_new_owner_who_counts_the_same_corrects_nothing():
+    merger = merged(1)
+    told(merger, CLOSED, (KEY, cells(1, 2)))
+    corrected(merger)
+    told(merger, CLOSED, (KEY, cells(1, 2)), epoch=2)
+    assert corrected(merger) == {}
+    assert merger.snapshot(NOW)[0].epochs == {0: 2}
+
+
+def test_until_every_partition_has_told_of_itself_nothing_is_corrected():
+    merger = merged(2, previous=CLOSED)
+    told(merger, CLOSED, (KEY, cells(1)))
+    assert corrected(merger) == {}
+    told(merger, CLOSED, (KEY, cells(1)), partition=1)
+    assert corrected(merger) == {}
+    told(merger, CLOSED, (KEY, cells(2)), partition=1)
+    assert corrected(merger) == {"engagement": 1}

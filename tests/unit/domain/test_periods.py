@@ -90,7 +90,7 @@ def test_periods_before_1970_follow_each_other():
     utc = Calendar()
     days = np.arange(-800, 800)
     for grain in Grain:
-        steps = np.diff(utc.periods(grain, days))
+        steps = np.diff(utc.at(grain, days * DAY_MS)) // (24 if grain is Grain.HOUR else 1)
         assert set(steps.tolist()) <= {0, 1}
     assert utc.start_date(Grain.MONTH, -1) == "1969-12-01"
     assert utc.start(Grain.DAY, -1) == -DAY_MS
@@ -98,7 +98,7 @@ def test_periods_before_1970_follow_each_other():
 
 @pytest.mark.parametrize("grain", Grain)
 def test_a_period_is_closed_at_its_end_and_not_before(berlin, grain):
-    period = berlin.period(grain, day("2024-03-31"))
+    period = int(berlin.at(grain, np.array([at("2024-03-31T10:00")]))[0])
     end = berlin.end(grain, period)
     assert berlin.last_closed(grain, end) == period
     assert berlin.last_closed(grain, end - 1) == period - 1
@@ -113,3 +113,10 @@ def test_an_unknown_time_zone_is_named(timezone):
 def test_an_unknown_week_day_is_named():
     with pytest.raises(ConfigurationError, match=r"week_start: 'Montag'.*monday, tuesday"):
         Calendar("UTC", "Montag")
+
+
+def test_a_local_time_is_its_first_instant_and_a_skipped_one_lies_past_the_gap(berlin):
+    walls = ["2024-02-29T12:00", "2024-03-31T01:59", "2024-03-31T02:30", "2024-03-31T03:30", "2024-10-27T02:30"]
+    instants = berlin.instants(np.array([at(wall) for wall in walls]))
+    expected = ["2024-02-29T11:00", "2024-03-31T00:59", "2024-03-31T01:30", "2024-03-31T01:30", "2024-10-27T00:30"]
+    assert instants.tolist() == [at(one) for one in expected]

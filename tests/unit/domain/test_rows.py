@@ -16,10 +16,11 @@ from stream_app.domain.rows import (
     SHORT,
     UUID,
     WORD_OF,
-    WORDS,
     empty_rows,
+    hour_words,
     pack_id,
     pack_ids,
+    row_of,
     unpack_id,
 )
 
@@ -73,9 +74,22 @@ def test_an_empty_row_knows_nothing():
     assert not row["day"].any()
 
 
-def test_a_row_is_made_of_whole_words():
-    assert DEFINITION.itemsize == 8 * WORDS == 104
-    words = empty_rows(3).view(np.uint64)
-    words[2 * WORDS + WORD_OF["week"]] = 5
-    assert words.view(DEFINITION)["week"].tolist() == [[0, 0], [0, 0], [5, 0]]
-    assert words.view(DEFINITION)["first_day"].tolist() == [NEVER] * 3
+@pytest.mark.parametrize(("hours", "size"), [(0, 104), (3, 128)])
+def test_a_row_is_made_of_whole_words(hours, size):
+    form = row_of(hours)
+    assert form.itemsize == size
+    words = empty_rows(3, hours).view(np.uint64)
+    words[2 * (size // 8) + WORD_OF["week"]] = 5
+    assert words.view(form)["week"].tolist() == [[0, 0], [0, 0], [5, 0]]
+    assert words.view(form)["first_day"].tolist() == [NEVER] * 3
+
+
+def test_hours_come_last_so_that_a_row_without_them_is_the_beginning_of_one_with():
+    assert row_of(0) == DEFINITION
+    assert row_of(3).fields["hours"][1] == 8 * WORD_OF["hours"] == DEFINITION.itemsize
+    assert {name: row_of(3).fields[name] for name in DEFINITION.names} == dict(DEFINITION.fields)
+
+
+def test_so_many_days_of_hours_take_so_many_words():
+    assert [hour_words(days, 0) for days in (0, 1, 2, 3, 8, 32)] == [0, 1, 1, 2, 3, 12]
+    assert [hour_words(days, 1) for days in (0, 1, 8)] == [0, 1, 4]

@@ -1,1 +1,1 @@
-"""Figures that are counted by a scan of users: each module has `count`, of a slice of users, and `answer`, of the sum."""
+"""Figures counted by a scan of users: each module has `count`, of a slice of users, and `answer`, of the sum."""

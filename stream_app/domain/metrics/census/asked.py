@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-_MONTHS = {Grain.MONTH: 1, Grain.QUARTER: 3, Grain.HALF_YEAR: 6}
+#: Later than every period there is.
+_FOREVER = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +76,42 @@ class Asked:
         return period if self.calendar.start(grain, period) >= begin else period + 1
 
     def cut(self, grain: Grain) -> int | None:
-        """The period in which `until` lies: pairs of it or later are not to be counted. None: all are.
+        """The first period of which nothing is to be counted, as it begins at `until` or later. None: all are.
 
-        Where `until` lies within a period, what comes before it in that period cannot be told apart once rows have
-        become periods: see `figures.check`.
+        What a period that `until` lies within holds from there on cannot be told apart once rows have become periods:
+        `analyze` leaves it out before, the service is asked for boundaries of periods only.
         """
-        return None if self.query.until is None else int(self.calendar.at(grain, np.array([self.query.until]))[0])
+        until = self.query.until
+        return None if until is None else int(self.calendar.at(grain, np.array([until - 1]))[0]) + 1
 
     def known(self, grain: Grain, periods: Ints, tally: Tally) -> NDArray[np.bool_]:
-        """Whether everything that users did in these periods is kept, shape (n,).
+        """Whether everything that users did in these periods is kept, shape (n,)."""
+        early, late = self.reach(grain, tally)
+        return (periods < early) | (periods >= late)
+
+    def reach(self, grain: Grain, tally: Tally, since: Ints | None = None) -> tuple[Ints, int]:
+        """Of which periods everything is kept: each before the first number, and each from the second on.
 
         Bitmaps hold what lies within the horizon of a user's first activity, rings the latest days.
+
+        Args:
+            grain: of the periods.
+            tally: of all who were asked.
+            since: of n groups of users, a period before which no bitmap begins, int64 (n,); None: all users are one
+                group, whose bitmaps begin with the earliest event or later.
+
+        Returns:
+            The first number (n,), or () without `since`; and the second.
         """
         if tally.whole or tally.first_day is None or tally.last_day is None:
-            return np.ones(periods.shape, np.bool_)
+            return np.full(() if since is None else since.shape, _FOREVER), _FOREVER
+        if since is None:
+            since = self.calendar.at(grain, np.array(self.calendar.start(Grain.DAY, tally.first_day)))
         if grain is Grain.HOUR:
-            first = int(self.calendar.hours(np.array([self.calendar.start(Grain.DAY, tally.first_day)]))[0])
-            return periods < first + (tally.hours or 0)
-        if grain in _MONTHS:
-            months = _MONTHS[grain]
-            first = self.calendar.period(Grain.MONTH, tally.first_day)
-            early = (periods + 1) * months <= first + HORIZON[Grain.MONTH]
-        else:
-            early = periods < self.calendar.period(grain, tally.first_day) + HORIZON[grain]
+            return since + (tally.hours or 0), _FOREVER
         ring = tally.last_day - RING_DAYS + 1
-        since = self.calendar.period(grain, ring)
-        late = periods >= since + (self.calendar.first_day(grain, since) < ring)
-        return early | late
+        late = self.calendar.period(grain, ring)
+        return since + HORIZON[grain], late + (self.calendar.first_day(grain, late) < ring)
 
 
 def segments(asked: Asked, tally: Tally) -> list[tuple[dict[str, str], Ints]]:
