@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime as dt
 import difflib
 import os
 import re
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import orjson
-
 from stream_app import __version__
-from stream_app.cli_tables import retention_table
-from stream_app.domain.errors import ConfigurationError, StreamAppError
-from stream_app.domain.events import ENGAGEMENT, REPURCHASE
-from stream_app.domain.periods import EPOCH, KEPT, WEEKDAYS, Calendar, Grain
-from stream_app.settings import Settings, load_settings, minor_units, values
+from stream_app.cli_analyze import add_options, analyze, arranged
+from stream_app.domain.errors import StreamAppError
+from stream_app.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
 EXIT_OK, EXIT_WRONG, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED = 0, 2, 130, 141
-_FIRST_YEAR, _LAST_YEAR = 1970, 2099
 
 
 class Program:
@@ -55,11 +48,11 @@ class Program:
 
         return demo(settings, **options)
 
-    def analyze(self, path: str, **options: Any) -> dict[str, Any]:
-        """Retention of the events of a file."""
+    def analyze(self, path: str, given: Mapping[str, str], **options: Any) -> dict[str, Any]:
+        """A figure of the events of a file."""
         from stream_app.offline import analyze
 
-        return analyze(path, **options)
+        return analyze(path, given, **options)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,18 +78,6 @@ class _Parser(argparse.ArgumentParser):
         super().error(f"{message}; did you mean {close[0]}?" if close else message)
 
 
-def _typed(parse: Callable[[object], Any]) -> Callable[[str], Any]:
-    """A settings parser as an argparse type, its message kept."""
-
-    def convert(given: str) -> Any:
-        try:
-            return parse(given)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{given!r} {error}") from error
-
-    return convert
-
-
 def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     """The command line's parser, and those of its sub-commands by name."""
     parser = _Parser(
@@ -113,7 +94,7 @@ def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     rebuild = commands.add_parser(
         "rebuild", help="count anew from the source topics, then have the service switch over"
     )
-    analyze = commands.add_parser("analyze", help="retention of the events in a file, without Kafka")
+    figures = commands.add_parser("analyze", help="every figure of the events in a file, without Kafka")
 
     connecting = ((run, ["--broker"]), (check, ["--broker"]), (rebuild, ["--broker"]), (demo, ["--broker", "--kafka"]))
     for command, broker in connecting:
@@ -133,103 +114,13 @@ def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     demo.add_argument("--once", action="store_true", help="exit when everything is through, with a summary")
     demo.add_argument("--json", action="store_true", help="with --once: the purchase log's monthly matrix as JSON")
     demo.add_argument("--port", dest="web_port", metavar="N", help="port of the page")
-    _analyze_options(analyze)
-    return parser, {"run": run, "demo": demo, "check": check, "rebuild": rebuild, "analyze": analyze}
-
-
-def _analyze_options(parser: _Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="events, one JSON object a line; - is standard input")
-    parser.add_argument(
-        "--definition",
-        choices=[ENGAGEMENT.name, REPURCHASE.name],
-        default=ENGAGEMENT.name,
-        help="which events start a cohort and count as a return (default: engagement, any event)",
-    )
-    parser.add_argument("--grain", choices=[g.value for g in KEPT], default="day", help="(default: day)")
-    parser.add_argument(
-        "--kind",
-        choices=["classic", "rolling"],
-        default="classic",
-        help="a return in period k, or in k or later (default: classic)",
-    )
-    parser.add_argument("--segment", metavar="DIM", help="a table for each value of this dimension")
-    parser.add_argument(
-        "--timezone", metavar="ZONE", type=_typed(values.timezone), default="UTC", help="IANA name (default: UTC)"
-    )
-    parser.add_argument("--week-start", choices=WEEKDAYS, default="monday", metavar="DAY", help="(default: monday)")
-    parser.add_argument(
-        "--until",
-        metavar="INSTANT",
-        help="leave out events from here on, and close every period before it: a date or 1998-07-01T00:00:00Z"
-        " (default: the last event)",
-    )
-    parser.add_argument(
-        "--currency", metavar="CODE", type=_typed(values.currency), default="USD", help="of amounts (default: USD)"
-    )
-    parser.add_argument(
-        "--top",
-        metavar="N",
-        type=_typed(values.whole(1, 1000)),
-        default=20,
-        help="largest values of the dimension that are shown (default: 20)",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-
-
-def instant(given: str, calendar: Calendar) -> int:
-    """The instant (ms) a date or RFC 3339 time means; a date is its local midnight.
-
-    Raises:
-        ConfigurationError: it is neither, has no offset, or lies outside the years the calendar knows.
-    """
-    try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", given):
-            date = dt.date.fromisoformat(given)
-            if _FIRST_YEAR <= date.year <= _LAST_YEAR:
-                return calendar.start(Grain.DAY, (date - EPOCH).days)
-        elif re.fullmatch(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", given):
-            moment = dt.datetime.fromisoformat(given.upper())
-            if _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-                return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
-    except ValueError:
-        pass  # such as the 31st of June: told below like everything else
-    raise ConfigurationError(
-        f"--until: {given!r} is not an instant from {_FIRST_YEAR} to {_LAST_YEAR}; write a date as 1998-07-01"
-        " or a time with its offset as 1998-07-01T00:00:00Z or 1998-07-01T02:00:00+02:00"
-    )
+    add_options(figures)
+    return parser, {"run": run, "demo": demo, "check": check, "rebuild": rebuild, "analyze": figures}
 
 
 def _analyze(program: Program, args: argparse.Namespace) -> int:
-    calendar = Calendar(args.timezone, args.week_start)
-    try:
-        answer = program.analyze(
-            args.file,
-            definition=args.definition,
-            grain=args.grain,
-            kind=args.kind,
-            segment=args.segment,
-            calendar=calendar,
-            until_ms=None if args.until is None else instant(args.until, calendar),
-            currency=args.currency,
-            minor_units=minor_units(args.currency),
-            top=args.top,
-        )
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise ConfigurationError(
-            f"FILE: {args.file!r} cannot be read: {error.strerror or error}; correct it"
-        ) from error
-    if args.json:
-        print(orjson.dumps(answer).decode())
-    else:
-        print(retention_table(answer, width=_terminal_width()))
+    analyze(program.analyze, args)
     return EXIT_OK
-
-
-def _terminal_width() -> int | None:
-    """Characters in a line of the terminal; None where the output goes to a file or another program."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _serve(program: Program, args: argparse.Namespace) -> int:
@@ -276,6 +167,8 @@ def main(argv: Sequence[str] | None = None, program: Program | None = None) -> i
         parser.error(f"no command given; use one of {', '.join(commands)}")
     if args.command == "demo" and args.json and not args.once:
         commands["demo"].error("--json needs --once: without it the demo does not end")
+    if args.command == "analyze":
+        arranged(commands["analyze"], args)
     handler = _analyze if args.command == "analyze" else _serve
     try:
         code = handler(program or Program(), args)

@@ -1,0 +1,53 @@
+"""What has to be kept of a file's events for a question: nothing that it does not need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stream_app.domain.periods import Grain
+
+if TYPE_CHECKING:
+    from stream_app.domain.events import Filter
+    from stream_app.domain.metrics.query import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a question needs.
+
+    Attributes:
+        first: the filters of which each user's first event is needed.
+        active: the filters of which the local days with an event are.
+        hours: whether their local hours are too.
+        orders: whether orders and refunds are.
+        dimension: the dimension that users are told apart by; None: they are not.
+    """
+
+    first: tuple[Filter, ...]
+    active: tuple[Filter, ...]
+    hours: bool
+    orders: bool
+    dimension: str | None
+
+    @classmethod
+    def of(cls, query: Query) -> Needs:
+        """The needs of a query."""
+        definition = query.definition
+        start, returns = definition.start_filter, definition.return_filter
+        active = {
+            "value": (),
+            "retention": (start, returns) if query.cohorts == "recurring" else (returns,),
+        }.get(query.figure, (returns,))
+        by_hour = query.grain is Grain.HOUR or query.windows == "24h"
+        return cls(
+            first=_once(start, returns),
+            active=_once(*active),
+            hours=by_hour or (definition.min_active > 1 and query.grain is Grain.DAY),
+            orders=query.figure in {"value", "concentration"},
+            dimension=query.dimension,
+        )
+
+
+def _once(*filters: Filter) -> tuple[Filter, ...]:
+    return tuple(dict.fromkeys(filters))
