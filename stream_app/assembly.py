@@ -72,9 +72,13 @@ def source_config(
             currency=s.currency,
             future_tolerance_ms=int(s.future_tolerance * 1000),
             minor_units=s.minor_units,
+            actor=s.actor,
+            conditions=s.conditions,
         ),
         letter_limit=letter_limit,
         partitions=partitions,
+        orders=s.orders,
+        hour_days=s.hour_days,
         atomic=atomic,
     )
 

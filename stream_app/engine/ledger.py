@@ -33,7 +33,7 @@ class Fenced(Exception):  # noqa: N818 - a state of affairs, as in Kafka's own n
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How much a commit wrote: users' rows and records of counters, and the bytes of their values."""
+    """How much a commit wrote: rows of users and of orders, records of counters, and the bytes of their values."""
 
     rows: int
     partials: int
@@ -46,7 +46,7 @@ class Commit:
     """What one commit writes: (key, value) records.
 
     Attributes:
-        rows: changed users, to the partition's changelog.
+        rows: changed users and orders, to the partition's changelog.
         marker: how far the source was read; written with the rows or not at all.
         partials: changed counter blocks, then the partition's status: who has read it has read them.
         dead_letters: records that could not be counted.

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from stream_app.codecs import dead_letters
+from stream_app.codecs import orders as order_records
 from stream_app.codecs.partials import PageEncoder, SourceStatus, Status, encode_status
 from stream_app.codecs.rows import Marker, RowDecoder, RowEncoder, Source, encode_marker
 from stream_app.domain.counters import Counters, Segments
-from stream_app.domain.errors import StateMismatchError
+from stream_app.domain.errors import StateMismatchError, UnansweredError
 from stream_app.domain.fingerprint import of_figures, row_format
+from stream_app.domain.metrics.figures import OF_ORDERS, counting
+from stream_app.domain.metrics.live import LivePopulation
+from stream_app.domain.orders import OrderTable
 from stream_app.domain.periods import DAY_MS, HORIZON, Calendar, Grain
 from stream_app.domain.users import UserTable
 from stream_app.domain.watermarks import Progress, watermark
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
     from stream_app.codecs.events import EventDecoder
     from stream_app.domain.events import Definition, EventBatch
+    from stream_app.domain.metrics.census.asked import Asked
+    from stream_app.domain.metrics.tally import Tally
     from stream_app.engine.changelog import ChangelogPart
     from stream_app.engine.chunks import Chunk
     from stream_app.engine.ledger import Ledger, Written
@@ -36,6 +42,10 @@ log = logging.getLogger(__name__)
 TOTALS = ("read", "counted", "dead_lettered", "dropped", "late")
 #: Dead letters held before the next commit is waited for: what bounds their memory.
 MAX_PENDING = 20_000
+#: Seconds that a census may take: nobody waits any longer, and chunks wait meanwhile.
+CENSUS_SECONDS = 30.0
+#: So many orders are sorted beside the event loop.
+_MANY_ORDERS = 200_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,8 @@ class SourceConfig:
         monotonic: seconds that never go back, for intervals.
         letter_limit: the most bytes of a dead letter; None for any.
         partitions: how many source partitions there are; 0: not checked against the state's.
+        orders: whether orders are kept.
+        hour_days: of how many days since a user's first event the active hours are kept.
         atomic: a commit is written wholly or not at all.
         migrated: by partition, how often its state had been migrated when this worker started; a state migrated since
             belongs to newer workers. None: none does.
@@ -72,6 +84,8 @@ class SourceConfig:
     monotonic: Callable[[], float] = time.monotonic
     letter_limit: int | None = None
     partitions: int = 0
+    orders: bool = False
+    hour_days: int = 0
     atomic: bool = True
     migrated: Mapping[int, int] | None = None
 
@@ -116,7 +130,7 @@ class SourcePartition:
     """The state of source partition `number`, of all source topics together.
 
     Attributes:
-        table, counters: users and what they count to.
+        table, orders, counters: users, their orders (None: not kept), and what users count to.
         totals: records read, counted, dead-lettered and dropped, events late: since the first start, exactly.
         ready: recovered; chunks are taken.
         given_up: the partition is not this worker's any more, whatever is still under way for it.
@@ -136,7 +150,10 @@ class SourcePartition:
 
     def __post_init__(self) -> None:
         self.segments = Segments(self.config.dimensions, self.config.max_values)
-        self.table = UserTable(self.config.definitions, self.config.calendar, self.segments)
+        self.table = UserTable(
+            self.config.definitions, self.config.calendar, self.segments, hour_days=self.config.hour_days
+        )
+        self.orders = OrderTable() if self.config.orders else None
         self.counters = Counters(self.segments)
         self._accepted = Accepted(self.config.fingerprint)
         self._since = 0
@@ -148,6 +165,7 @@ class SourcePartition:
         self._published_at = float("-inf")
         self._status: Status | None = None
         self._lock = asyncio.Lock()
+        self._counting = asyncio.Lock()  # held while users change or are counted for a question
         self._horizon = HORIZON[Grain.DAY] * DAY_MS
 
     # -- recovery
@@ -178,7 +196,10 @@ class SourcePartition:
                 self._since = 0 if marker is None else marker.since
                 decoder = RowDecoder(self.table, self._accepted.layout, changed=self._accepted.rewrite)
             try:
-                decoder.restore(part.users, part.rows)
+                users, orders = order_records.split(part.users, part.rows)
+                decoder.restore(*users)
+                if self.orders is not None:
+                    order_records.restore(self.table, self.orders, orders, changed=self._accepted.rewrite)
             except (ValueError, TypeError) as error:
                 raise StateMismatchError(
                     f"partition {self.number}: the stored state cannot be read ({error}). Run the program that wrote "
@@ -214,16 +235,17 @@ class SourcePartition:
 
     async def take(self, chunk: Chunk) -> bool:
         """Counts a chunk. Returns False where it does not follow what was read: reading must then go back."""
-        reading = self.readings[chunk.topic]
-        if chunk.start > reading.offset:
-            return False
-        if chunk.stop <= reading.offset:
-            return True  # read before
-        if chunk.start < reading.offset:
-            chunk = chunk.after(reading.offset)
-        started = time.perf_counter()
-        counted = self._count(chunk, reading)
-        self.observer.chunk(chunk.topic, counted, time.perf_counter() - started)
+        async with self._counting:
+            reading = self.readings[chunk.topic]
+            if chunk.start > reading.offset:
+                return False
+            if chunk.stop <= reading.offset or not self.ready:
+                return True  # read before, or to be read by whoever has the partition then
+            if chunk.start < reading.offset:
+                chunk = chunk.after(reading.offset)
+            started = time.perf_counter()
+            counted = self._count(chunk, reading)
+            self.observer.chunk(chunk.topic, counted, time.perf_counter() - started)
         if len(self._letters) > MAX_PENDING:
             await self.commit()
         return True
@@ -244,8 +266,11 @@ class SourcePartition:
             batch, dropped = self._drop_ancient(batch, self.watermark)
             open_since = self.config.calendar.start(Grain.DAY, self.config.calendar.day(self.watermark))
             late = int(np.count_nonzero(batch.times < open_since))
-        self.counters.apply(self.table.advance(batch))
         if len(batch):
+            users = self.table.users_of(batch)
+            self.counters.apply(self.table.advance_users(batch, users))
+            if self.orders is not None:
+                self.orders.join(users, batch)
             newest = int(batch.times.max())
             reading.last_event = newest if reading.last_event is None else max(reading.last_event, newest)
         if len(chunk):
@@ -276,6 +301,36 @@ class SourcePartition:
             idle = end is not None and lag == 0 and now - reading.arrived >= self.config.idle_after
             found[topic] = SourceStatus(reading.last_event, idle, lag)
         return found
+
+    # -- questions
+
+    async def census(self, asked: Asked) -> Tally:
+        """Counts the users for a question. Chunks wait meanwhile; commits and everything else go on between slices.
+
+        Raises:
+            QueryError: it needs what is not kept.
+            UnansweredError: the partition is not this worker's any more, or counting takes too long.
+        """
+        async with self._counting:
+            until = self.config.monotonic() + CENSUS_SECONDS
+            found: Tally | None = None
+            orders = None
+            if self.orders is not None and asked.query.figure in OF_ORDERS:
+                few = len(self.orders) < _MANY_ORDERS
+                orders = self.orders.arranged() if few else await asyncio.to_thread(self.orders.arranged)
+            for tally in counting(asked, LivePopulation(self.table, orders)):
+                await asyncio.sleep(0)
+                found = tally if self.ready else None
+                if found is None:
+                    break
+                if self.config.monotonic() > until:
+                    raise UnansweredError(
+                        f"counting partition {self.number} takes more than {CENSUS_SECONDS:.0f} s; ask for a longer "
+                        "grain, or ask stream-app analyze"
+                    )
+            if found is None:
+                raise UnansweredError(f"partition {self.number} went to another worker while it was counted; ask again")
+            return found
 
     # -- commits
 
@@ -313,7 +368,11 @@ class SourcePartition:
     def _prepare(self, status: Status | None) -> tuple[Commit, dict[str, int]]:
         """Takes what changed. Nothing is awaited here: rows, marker and blocks are of one instant."""
         self._changed = False
-        users, places = self.table.take_dirty()
+        keys, places = self.table.take_dirty()
+        values = self._encoder.encode(places)
+        if self.orders is not None:  # after their users, should a write without transactions be cut
+            orders = order_records.encode(self.orders, *self.orders.take_dirty())
+            keys, values = keys + orders.keys, values + orders.values
         partials: list[tuple[bytes, bytes]] = []
         if status is not None:
             partials += self._pages.changed(self.counters, self.epoch)
@@ -330,7 +389,7 @@ class SourcePartition:
             former=self._accepted.former,
             since=self._since,
         )
-        commit = Commit((users, self._encoder.encode(places)), encode_marker(marker), partials, letters)
+        commit = Commit((keys, values), encode_marker(marker), partials, letters)
         return commit, {topic: reading.offset for topic, reading in self.readings.items()}
 
     def _make_status(self) -> Status:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from stream_app.settings.values import Parser
 
 # Greedy up to the last "@": a password written without escapes may hold any sign.
 _USER = re.compile(r"(?<=//).*@|^(?!.*//).*@")
+#: Characters of a value in a message.
+_LONGEST_SHOWN = 200
 _PASSWORD = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
 
 
@@ -28,6 +30,7 @@ class Spec:
         secret: the value is never shown.
         address: the value may hold a user name and password, which are never shown.
         internal: set by the program, not by a file or the environment.
+        show: makes a value ready for JSON, where it is none by itself.
     """
 
     parse: Parser
@@ -37,6 +40,7 @@ class Spec:
     secret: bool = False
     address: bool = False
     internal: bool = False
+    show: Callable[[Any], object] | None = None
 
 
 def shown(spec: Spec, value: object) -> object:
@@ -52,7 +56,9 @@ def shown(spec: Spec, value: object) -> object:
 
 def problem(name: str, spec: Spec, value: object, origin: str | None, what: object) -> str:
     """One sentence: the setting, its value, where it came from, what to do."""
-    return f"{name}: {shown(spec, value)!r}{f' ({origin})' if origin else ''} {what}"
+    text = repr(shown(spec, value))
+    text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return f"{name}: {text}{f' ({origin})' if origin else ''} {what}"
 
 
 def listed(problems: Sequence[str]) -> str:
@@ -100,6 +106,12 @@ def _conflicts(parsed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     top, most = parsed.get("top_values"), parsed.get("max_values")
     if top and most and top > most:
         yield "top_values", f"is more than max_values, {most}: no more can be shown than are kept; lower it"
+    if parsed.get("state_format") == 1:  # rows and records that the version before does not know
+        if parsed.get("orders"):
+            yield "orders", "cannot be kept in state_format 1; set orders: false until every worker is of this version"
+        if parsed.get("hour_days"):
+            what = "cannot be kept in state_format 1; set hour_days: 0 until every worker is of this version"
+            yield "hour_days", f"days of hours {what}"
     taken: dict[str, str] = {}
     for name in ("visits_topic", "purchases_topic", "alerts_topic", "dead_letters_topic"):
         other = taken.setdefault(parsed[name], name) if name in parsed else name

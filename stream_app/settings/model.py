@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from stream_app.domain.errors import ConfigurationError
-from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Definition
+from stream_app.domain.filters import conditions_of, filters_of
 from stream_app.domain.fingerprint import fingerprint
 from stream_app.domain.periods import WEEKDAYS, Calendar
 from stream_app.domain.rows import RING_DAYS, ROW_FORMAT, ROW_FORMATS
-from stream_app.settings import values
+from stream_app.settings import definitions, values
 from stream_app.settings.checks import Spec, listed, resolve, shown
 from stream_app.settings.currencies import minor_units
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stream_app.domain.events import Definition
+    from stream_app.domain.filters import Where
 
 ENV_PREFIX = "STREAM_APP_"
 
@@ -81,6 +84,25 @@ class Settings:
         30,
         values.whole(1, RING_DAYS - 1),
         "a user without activity for so long has churned",
+        unit="days",
+    )
+    definitions: tuple[Definition, ...] = _setting(
+        (),
+        definitions.definitions,
+        "retention definitions besides `engagement` and `repurchase`, or instead of them, see `docs/definitions.md`; "
+        "in the environment as JSON",
+        show=definitions.shown,
+    )
+    actor: str = _setting(
+        "user_id", values.actor, "field of an event with the id that is counted, which is the key of its record"
+    )
+    orders: bool = _setting(
+        True, values.flag, "orders are kept, about 50 bytes each; without them, there are no figures of value"
+    )
+    hour_days: int = _setting(
+        8,
+        values.whole(0, 32),
+        "since a user's first event, the active hours are kept for so long: for 24-hour windows and the grain hour",
         unit="days",
     )
     allowed_lateness: float = _setting(
@@ -152,6 +174,7 @@ class Settings:
             raise ConfigurationError(listed(problems))
         for name, value in parsed.items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "definitions", definitions.complete(self.definitions, self.inactivity_days))
 
     def __repr__(self) -> str:
         """Every setting, secrets hidden."""
@@ -159,7 +182,8 @@ class Settings:
 
     def describe(self) -> dict[str, object]:
         """Every setting by name, JSON-ready, with secrets and passwords hidden."""
-        return {name: shown(spec, getattr(self, name)) for name, spec in SPECS.items() if not spec.internal}
+        found = {name: (spec, getattr(self, name)) for name, spec in SPECS.items() if not spec.internal}
+        return {name: spec.show(value) if spec.show else shown(spec, value) for name, (spec, value) in found.items()}
 
     @property
     def bootstrap_servers(self) -> str:
@@ -169,7 +193,10 @@ class Settings:
     @property
     def fingerprint(self) -> str:
         """Of all settings that the meaning of stored state depends on."""
-        return fingerprint(self.definitions, self.calendar, self.dimensions, self.currency, self.state_format)
+        return fingerprint(
+            self.definitions, self.calendar, self.dimensions, self.currency, self.state_format,
+            hour_days=self.hour_days, orders=self.orders, actor=self.actor,
+        )  # fmt: skip
 
     @property
     def source_topics(self) -> tuple[str, ...]:
@@ -187,9 +214,9 @@ class Settings:
         return Calendar(self.timezone, self.week_start)
 
     @cached_property
-    def definitions(self) -> tuple[Definition, ...]:
-        """The retention definitions that ship, with the inactivity window set here."""
-        return tuple(replace(d, inactivity_days=self.inactivity_days) for d in (ENGAGEMENT, REPURCHASE))
+    def conditions(self) -> tuple[Where, ...]:
+        """What the decoder judges events by; see `domain.filters`."""
+        return conditions_of(filters_of(self.definitions))
 
 
 SPECS: dict[str, Spec] = {f.name: f.metadata["spec"] for f in dataclasses.fields(Settings)}

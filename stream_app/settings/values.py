@@ -22,6 +22,9 @@ _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.%]
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _GENERATION = re.compile(r"\.g\d+$")
+_FIELD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+#: Fields of an event that say something else than who it is of.
+_NO_ACTORS = ("type", "event_id", "occurred_at", "segment", "properties", "order_id", "amount", "currency")
 _KAFKA_PORT = 9092
 MAX_DIMENSIONS = 16
 
@@ -91,9 +94,21 @@ def choice(*allowed: str) -> Parser:
 
 def flag(value: object) -> bool:
     """A yes or no."""
+    if isinstance(value, str) and value.strip().lower() in {"true", "false"}:  # the environment knows only text
+        return value.strip().lower() == "true"
     if isinstance(value, bool):
         return value
-    raise ValueError("is neither true nor false")
+    raise ValueError("is neither true nor false; write one of them")
+
+
+def actor(value: object) -> str:
+    """The name of an event's field."""
+    name = text(value)
+    if not _FIELD.fullmatch(name):
+        raise ValueError("is not the name of a field; use 1 to 64 letters, digits, dots, hyphens and underscores")
+    if name in _NO_ACTORS:
+        raise ValueError("is a field with another meaning; name one with the id of who is counted, such as account_id")
+    return name
 
 
 def path(value: object) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stream_app.domain.errors import ConfigurationError
+from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Definition
 from stream_app.settings import DEFAULTS, SPECS, Settings, env_name, load_settings
 
 
@@ -28,7 +30,8 @@ def config(tmp_path):
 
 def test_defaults_are_right_and_in_their_one_form():
     settings = Settings()
-    assert {name: getattr(settings, name) for name in DEFAULTS} == DEFAULTS
+    found = {name: getattr(settings, name) for name in DEFAULTS}
+    assert found == DEFAULTS | {"definitions": (ENGAGEMENT, REPURCHASE)}  # those that ship are always there
     assert settings == load_settings()
 
 
@@ -59,15 +62,22 @@ def test_every_setting_can_be_set_in_the_environment_and_in_the_file(config, tmp
         "commit_interval": "0.25",
         "max_values": "999",
         "state_format": "1",
+        "definitions": "[{name: web, start: visit}]",
+        "actor": "account_id",
+        "orders": "false",
+        "hour_days": "0",
     }
+    older = {"orders": "false", "hour_days": "0"}  # all that the form of the version before can hold
     for name, spec in SPECS.items():
         if spec.internal:
             continue
         default = DEFAULTS[name]
         value = other.get(name) or (f"{default}-2" if isinstance(default, str) else f"{int(default) + 2}")
-        from_env = load_settings(env={env_name(name): value})
+        rest = older if name == "state_format" else {}
+        from_env = load_settings(env={env_name(n): v for n, v in {name: value, **rest}.items()})
         assert getattr(from_env, name) != default, name
-        assert load_settings(config(f'{name}: "{value}"\n')) == from_env
+        file = config("".join(f'{n}: "{v}"\n' for n, v in {name: value, **rest}.items()))
+        assert load_settings(file) == from_env
 
 
 def test_values_are_brought_to_one_form_however_they_are_made():
@@ -280,3 +290,99 @@ def test_a_description_is_complete_and_json_ready():
     described = Settings(dimensions=("plan",), rules=Path("r.yaml")).describe()
     assert set(described) == {name for name, spec in SPECS.items() if not spec.internal}
     assert orjson.loads(orjson.dumps(described)) == described
+
+
+# -- definitions
+
+WEB = (("c", "d"),)
+
+
+def definitions(*given: object) -> dict[str, Definition]:
+    return {d.name: d for d in Settings(definitions=list(given)).definitions}
+
+
+def test_a_definition_has_events_conditions_and_limits():
+    found = definitions({
+        "name": "web", "start": {"event": "purchase", "where": {"channel": "web", "new": True}}, "return": "any",
+        "where": {"tier": 2, "country": "de"}, "min_active": 3, "inactivity_days": 60,
+    })["web"]  # fmt: skip
+    both = (("country", "de"), ("tier", "2"))
+    start = (("channel", "web"), ("country", "de"), ("new", "true"), ("tier", "2"))
+    assert found == Definition("web", "purchase", "any", 60, start, both, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"name": "all"}, Definition("all", "any", "any")),
+        ({"name": "seen", "start": "visit"}, Definition("seen", "visit", "visit")),
+        ({"name": "w", "start": {"where": {"c": "d"}}}, Definition("w", "any", "any", 30, WEB, WEB)),
+        ({"name": "back", "return": "purchase"}, Definition("back", "any", "purchase")),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_of_a_definition_is_the_usual(given, expected):
+    assert definitions(given)[expected.name] == expected
+
+
+def test_those_that_ship_come_first_unless_replaced_in_their_place():
+    assert list(definitions({"name": "web"}, {"name": "repurchase", "min_active": 2})) == [
+        "engagement", "repurchase", "web",
+    ]  # fmt: skip
+    assert definitions({"name": "repurchase", "min_active": 2})["repurchase"].min_active == 2
+
+
+def test_a_changed_window_is_that_of_all_definitions_without_their_own():
+    settings = Settings(definitions=[{"name": "web", "inactivity_days": 5}], inactivity_days=9)
+    assert [d.inactivity_days for d in settings.definitions] == [9, 9, 5]
+    assert [d.inactivity_days for d in replace(settings, inactivity_days=7).definitions] == [7, 7, 5]
+    assert replace(settings) == settings
+
+
+def test_definitions_are_the_same_from_a_file_and_from_the_environment(config):
+    file = config(
+        "definitions:\n  - name: web\n    start: {event: visit, where: {channel: web}}\n    return: purchase\n"
+    )
+    text = '[{"name": "web", "start": {"event": "visit", "where": {"channel": "web"}}, "return": "purchase"}]'
+    assert load_settings(file) == load_settings(env={"STREAM_APP_DEFINITIONS": text})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("{", "is not a list of definitions"),
+        ("web", "is not a list of definitions"),
+        (["web"], "is wrong at [0]: 'web' is no mapping; write {name: web, start: visit}"),
+        ([{}], "is wrong at [0]: it has no name"),
+        ([{"name": "a/b"}], "is wrong at [0].name: 'a/b' is no name"),
+        ([{"name": "a"}, {"name": "b"}, {"name": "a"}], "is wrong at [2].name: 'a' is there twice"),
+        ([{"name": "a", "begin": "visit"}], "is wrong at [0]: 'begin' is not known; use name, start, return"),
+        ([{"name": "a", "start": "buy"}], "is wrong at [0].start: 'buy' is no event; use visit, purchase or any"),
+        ([{"name": "a", "start": {"events": "any"}}], "is wrong at [0].start: 'events' is not known"),
+        ([{"name": "a", "return": 3}], "is wrong at [0].return: 3 is no mapping"),
+        ([{"name": "a", "where": {"b": None}}], "is wrong at [0].where.b: None is no value"),
+        ([{"name": "a", "where": {"b": "x" * 257}}], "is wrong at [0].where.b: it has 257 characters"),
+        ([{"name": "a", "where": {"": "x"}}], "is wrong at [0].where: '' is no property"),
+        ([{"name": "a", "where": {"c": "w"}, "start": {"where": {"c": "x"}}}], "is wrong at [0].start.where.c: the"),
+        ([{"name": "a", "min_active": 0}], "is wrong at [0].min_active: 0 is not a whole number from 1 to 184"),
+        ([{"name": "a", "inactivity_days": 128}], "[0].inactivity_days: 128 is not a whole number from 1 to 127"),
+        ([{"name": f"a{n}", "where": {"c": str(n)}} for n in range(15)], "needs 17 kinds of events with conditions"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_definition_is_told_with_its_place(given, words):
+    assert words in wrong(overrides={"definitions": given})
+
+
+@pytest.mark.parametrize("name", ["amount", "two words", "", "x" * 65])
+def test_an_actor_is_a_field_without_another_meaning(name):
+    assert "actor: " in wrong(overrides={"actor": name})
+
+
+@pytest.mark.parametrize("setting", ["orders", "hour_days"])
+def test_the_form_of_the_version_before_cannot_hold_what_is_new(setting):
+    assert f"{setting}: " in wrong(overrides={"state_format": 1})
+
+
+def test_the_fingerprint_tells_of_all_that_is_kept():
+    usual = Settings()
+    for change in ({"orders": False}, {"hour_days": 0}, {"actor": "account_id"}, {"definitions": [{"name": "web"}]}):
+        assert replace(usual, **change).fingerprint != usual.fingerprint
