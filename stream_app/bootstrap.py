@@ -15,9 +15,10 @@ from aiokafka.errors import KafkaError
 from stream_app.agents import ingest, judge, merge, notify
 from stream_app.assembly import as_found, clock, source_config, source_offsets, topics_of
 from stream_app.domain.alerts import load_rules
-from stream_app.domain.errors import ConfigurationError, StreamAppError
+from stream_app.domain.errors import ConfigurationError, StreamAppError, UnansweredError
 from stream_app.domain.fingerprint import of_figures
 from stream_app.domain.merging import Merged
+from stream_app.domain.metrics.kept import Kept
 from stream_app.engine.app import ServiceApp
 from stream_app.engine.changelog import read_changelog
 from stream_app.engine.control import GuardedLedger, Lookout, Superseded, read_control, state_id
@@ -32,6 +33,7 @@ from stream_app.logs import configure_logging
 from stream_app.notifiers.console import ConsoleNotifier
 from stream_app.notifiers.slack import SlackNotifier
 from stream_app.outlets import Outlets
+from stream_app.questions.exchange import Exchange
 from stream_app.stores.redis import RedisStore
 from stream_app.watch import Watch
 from stream_app.web.health import HealthBoard
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
     from stream_app.domain.alerts import Rule
     from stream_app.domain.metrics import Snapshot
+    from stream_app.domain.metrics.census.asked import Asked
+    from stream_app.domain.metrics.tally import Tally
     from stream_app.engine.ledger import Ledger
     from stream_app.engine.source import SourceConfig
     from stream_app.engine.tables import TableLedger
@@ -75,6 +79,8 @@ class Service:
         self._fingerprint = of_figures(settings.fingerprint)
         self._state = settings.app_id
         self._console = console
+        self._observer = MetricsObserver(self.metrics)
+        self._exchange: Exchange | None = None
         self._partitions = 0
         # None: not yet since the assignment. Without rules there is something to judge too: alerts to withdraw.
         self._failure: asyncio.Future[None] | None = None
@@ -92,7 +98,9 @@ class Service:
             undo.push_async_callback(self.store.close)
             self.web = WebServer(
                 settings.web_host, settings.web_port, self.store, self.health, self.metrics.registry,
-                status=self.status, top=settings.top_values, follow=FOLLOW_SECONDS,
+                status=self.status, top=settings.top_values, follow=FOLLOW_SECONDS, ask=self._ask,
+                observe=self._observer.census, kept=kept_by(settings), currency=settings.currency,
+                minor_units=settings.minor_units,
             )  # fmt: skip
             await self.web.start()
             undo.push_async_callback(self.web.stop)
@@ -116,7 +124,7 @@ class Service:
                 config, self._kafka, self.names, admin, group=self._state, tolerance=settings.future_tolerance
             )
             self._lookout = Lookout(self._kafka, self.names.control, generation, self.fail)
-            self._compose(config, shared=shared)
+            exchange = self._compose(config, shared=shared)
             await self.app.start()
             undo.pop_all()
         watch = Watch(
@@ -126,8 +134,9 @@ class Service:
         self._watching = [asyncio.create_task(watch.run())]
         if shared:
             self._watching.append(asyncio.create_task(self._lookout.run()))
+            self._watching.append(asyncio.create_task(exchange.run()))
 
-    def _compose(self, config: SourceConfig, *, shared: bool) -> None:
+    def _compose(self, config: SourceConfig, *, shared: bool) -> Exchange:
         settings = self.settings
         servers = ";".join(f"kafka://{server}" for server in settings.bootstrap_servers.split(","))
         self.app = ServiceApp(
@@ -144,13 +153,17 @@ class Service:
             ledger=lambda number: self._ledger(number, shared=shared),
             changelog=lambda number: read_changelog(self._kafka, self.names.changelog, number),
             offsets=self._offsets if shared else self._unknown_offsets,
-            observer=MetricsObserver(self.metrics),
+            observer=self._observer,
             commit_interval=settings.commit_interval,
             partitions=self._partitions,
             shared=shared,
             fail=self.fail,
         )
         self.app.sources = self.sources
+        self._exchange = Exchange(
+            self.store.board(), lambda: self.sources.owned, settings, fingerprint=self._fingerprint,
+            partitions=self._partitions, fail=self.fail,
+        )  # fmt: skip
         self.tables = self.app.service_tables = Tables(
             {judge.TABLE: self.names.alert_states, notify.TABLE: self.names.outbox},
             ledger=lambda: self._table_ledger(shared=shared),
@@ -175,6 +188,7 @@ class Service:
         judge.register(self.app, self.judge, lambda: self.outlets.snapshot, self.fail)
         notify.register(self.app, self.notify, self.fail, 0.5)
         self.app.rewind = self._rewind
+        return self._exchange
 
     def _ledger(self, number: int, *, shared: bool) -> Ledger:
         topics = LedgerTopics(self.names.changelog, self.names.partials, self.names.dead_letters)
@@ -217,6 +231,12 @@ class Service:
             lateness=int(s.allowed_lateness * 1000), fingerprint=self._fingerprint,
         )  # fmt: skip
 
+    async def _ask(self, asked: Asked, epochs: Mapping[int, int]) -> Tally:
+        """Asks all workers, this one included, for what no counter holds."""
+        if self._exchange is None:
+            raise UnansweredError("this worker is starting; ask again in a moment")
+        return await self._exchange.ask(asked, epochs)
+
     def _observe_notification(self, kind: str, outcome: str) -> None:
         self.metrics.notifications.labels(kind, outcome).inc()
 
@@ -253,6 +273,7 @@ class Service:
         """Commits what was counted, then closes everything. Never raises."""
         for watching in self._watching:
             watching.cancel()
+        await asyncio.wait(self._watching, timeout=STOP_SECONDS)
         for what, end in (("sources", self.sources.stop), ("tables", self.tables.stop), ("app", self.app.stop),
                           ("web", self.web.stop), ("store", self.store.close)):  # fmt: skip
             try:
@@ -275,6 +296,11 @@ def _steady() -> Callable[[], float]:
     return lambda: started + time.monotonic()
 
 
+def kept_by(settings: Settings) -> Kept:
+    """What a service with these settings keeps of its users."""
+    return Kept(hour_days=settings.hour_days, orders=settings.orders)
+
+
 def rules_of(settings: Settings) -> tuple[Rule, ...]:
     """The rules of the rules file, none without one.
 
@@ -290,7 +316,10 @@ def rules_of(settings: Settings) -> tuple[Rule, ...]:
             f"rules: {str(settings.rules)!r} cannot be read ({error}); correct the path"
         ) from error
     return load_rules(
-        text, source=str(settings.rules), definitions=settings.definitions, dimensions=settings.dimensions
+        text,
+        source=str(settings.rules),
+        definitions=[d for d in settings.definitions if d.counted],
+        dimensions=settings.dimensions,
     )
 
 

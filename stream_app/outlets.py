@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from stream_app.agents import judge, notify
 from stream_app.domain.alerts import Change, frontier
+from stream_app.exporters.observer import MetricsObserver
 from stream_app.stores.base import StoreUnavailable
 from stream_app.web.health import State
 
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from stream_app.exporters.prometheus import Metrics
     from stream_app.stores.redis import RedisStore
     from stream_app.web.health import HealthBoard
+log = logging.getLogger(__name__)
+
+#: Seconds between two log lines on corrections.
+_TOLD_EVERY = 60.0
 
 
 class Outlets:
@@ -43,6 +50,9 @@ class Outlets:
         # None: nothing announced yet. Without rules the frontier is empty, and the judge is still told once.
         self._announced: tuple[int | None, ...] | None = None
         self._announced_at: int | None = None
+        self._observer = MetricsObserver(metrics)
+        self._corrected: dict[str, int] = {}  # since the last log line
+        self._told_at = float("-inf")
 
     def begin(self) -> None:
         """At a new assignment: periods are announced again, in case the judge missed some."""
@@ -50,7 +60,8 @@ class Outlets:
 
     async def publish(self, snapshot: Snapshot, dirty: set[BlockKey] | None) -> None:
         """Shows a snapshot. A store that does not answer gets everything when it is back."""
-        self.snapshot = snapshot
+        former, self.snapshot = self.snapshot, snapshot
+        self._tell_corrections(former, snapshot)
         self._metrics.show(snapshot)
         closed = frontier(self._rules, snapshot)
         if closed != self._announced and snapshot.watermark is not None:
@@ -65,6 +76,21 @@ class Outlets:
         else:
             self._metrics.snapshot_writes.labels("written").inc()
             self._health.set("redis", State.OK)
+
+    def _tell_corrections(self, former: Snapshot | None, snapshot: Snapshot) -> None:
+        """Says how many cells of closed periods are not what they were in the former snapshot."""
+        same_sum = former is not None and former.corrections.since == snapshot.corrections.since
+        before = former.corrections.cells if former is not None and same_sum else {}
+        for definition, cells in snapshot.corrections.cells.items():
+            more = cells - before.get(definition, 0)
+            if more:
+                self._observer.corrected(definition, more)
+                self._corrected[definition] = self._corrected.get(definition, 0) + more
+        now = asyncio.get_running_loop().time()
+        if self._corrected and now - self._told_at >= _TOLD_EVERY:
+            listed = ", ".join(f"{definition}: {cells}" for definition, cells in sorted(self._corrected.items()))
+            log.info("Late events changed cells of closed periods, whose figures are published again (%s).", listed)
+            self._corrected, self._told_at = {}, now
 
     def withdraw(self) -> None:
         """Another worker merges now: what this one showed is no longer its own to show."""

@@ -204,9 +204,12 @@ STREAM = [
     ),
     lines(
         "Late events",
-        "Counted although their day had closed",
+        "Counted although their day had closed, and cells of closed periods that they changed",
         "ops",
-        {"late": "sum(rate(stream_app_late_events_total[$__rate_interval]))"},
+        {
+            "late": "sum(rate(stream_app_late_events_total[$__rate_interval]))",
+            "corrected cells": "sum(rate(stream_app_corrected_cells_total[$__rate_interval]))",
+        },
     ),
 ]
 
@@ -277,6 +280,16 @@ WORKERS = [
         },
     ),
     lines(
+        "Census time",
+        "A question that no counter answers, asked of all workers",
+        "s",
+        {
+            "p50": quantile(0.5, "stream_app_census_seconds"),
+            "p99": quantile(0.99, "stream_app_census_seconds"),
+        },
+    ),
+    lines("Censuses", "By outcome", "ops", {"{{outcome}}": rate("stream_app_census_total", "outcome")}),
+    lines(
         "Users recovered",
         "Whose state was read back when a partition was taken over",
         "short",
@@ -293,7 +306,6 @@ WORKERS = [
         "Written, or owed while Redis is away",
         "ops",
         {"{{outcome}}": rate("stream_app_snapshot_writes_total", "outcome")},
-        wide=True,
     ),
 ]
 

@@ -22,7 +22,8 @@ from stream_app.demo.broker import EmbeddedBroker
 from stream_app.demo.player import Played, play, progress_wanted
 from stream_app.demo.summary import Matrix, Summary, show
 from stream_app.domain.errors import StreamAppError
-from stream_app.domain.metrics import retention
+from stream_app.domain.metrics import counted
+from stream_app.domain.metrics.query import parse
 from stream_app.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -159,11 +160,19 @@ def log_matrix(snapshot: Snapshot) -> dict[str, Any]:
     if snapshot.watermark is None or snapshot.watermark < _UNTIL_MS:
         raise StreamAppError(f"demo: the watermark is {snapshot.as_of} and has not passed the log's end")
     at_end = dataclasses.replace(snapshot, watermark=_UNTIL_MS, last_event=_UNTIL_MS - 1)
-    return retention(at_end, definition="repurchase", grain="month")
+    return _retention(at_end, definition="repurchase", grain="month")
+
+
+def _retention(snapshot: Snapshot, **given: str) -> dict[str, Any]:
+    """The answer that the API gives of a snapshot."""
+    query = parse(
+        given, definitions=snapshot.definitions, dimensions=snapshot.dimensions, calendar=snapshot.calendar
+    )  # fmt: skip
+    return counted.answer(counted.asked_at(snapshot, query), snapshot)
 
 
 def _summary(service: Service, snapshot: Snapshot, played: dict[str, int], seconds: float) -> Summary:
-    visits = retention(snapshot, definition="engagement", grain="day", dimension="plan")
+    visits = _retention(snapshot, definition="engagement", grain="day", segment="plan")
     return Summary(
         played={topic.removeprefix(f"{service.settings.app_id}-"): count for topic, count in played.items()},
         totals=snapshot.totals,

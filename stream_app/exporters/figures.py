@@ -124,8 +124,7 @@ class SnapshotCollector(Collector):
             samples["stream_app_users"].append(([], snapshot.totals["users"]))
         if snapshot.watermark is not None:
             samples["stream_app_watermark_timestamp_seconds"].append(([], snapshot.watermark / 1000))
-        for definition in snapshot.definitions:
-            name = definition.name
+        for name in (definition.name for definition in snapshot.definitions if definition.counted):
             samples["stream_app_retention_ratio"] += [
                 ([name, *labels], value) for labels, value in ratios(snapshot, name, self._top)
             ]

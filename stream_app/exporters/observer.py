@@ -45,3 +45,13 @@ class MetricsObserver:
         """A source partition's state was restored."""
         self._metrics.recovery_seconds.set(seconds)
         self._metrics.recovered_users.inc(users)
+
+    def census(self, figure: str, outcome: str, seconds: float) -> None:
+        """A question to all workers ended."""
+        self._metrics.census.labels(figure, outcome).inc()
+        if outcome == "answered":
+            self._metrics.census_seconds.observe(seconds)
+
+    def corrected(self, definition: str, cells: int) -> None:
+        """Late events changed cells of periods that had closed."""
+        self._metrics.corrected_cells.labels(definition).inc(cells)

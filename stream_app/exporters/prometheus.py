@@ -27,6 +27,7 @@ __all__ = ["METRICS", "Metric", "Metrics", "OptionalGauge"]
 
 _CHUNK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _COMMIT_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_CENSUS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 M = TypeVar("M", Counter, Gauge)
 
@@ -70,6 +71,7 @@ class Metrics:
         self.records_dead_lettered = self._made(Counter, "stream_app_records_dead_lettered_total")
         self.records_dropped = self._made(Counter, "stream_app_records_dropped_total")
         self.late_events = self._made(Counter, "stream_app_late_events_total")
+        self.corrected_cells = self._made(Counter, "stream_app_corrected_cells_total")
         self.chunk_seconds = self._histogram("stream_app_chunk_seconds", _CHUNK_BUCKETS)
         self.commit_seconds = self._histogram("stream_app_commit_seconds", _COMMIT_BUCKETS)
         self.commits = self._made(Counter, "stream_app_commits_total")
@@ -85,6 +87,8 @@ class Metrics:
         self.alerts_firing = self._made(Gauge, "stream_app_alerts_firing")
         self.notifications = self._made(Counter, "stream_app_notifications_total")
         self.snapshot_writes = self._made(Counter, "stream_app_snapshot_writes_total")
+        self.census = self._made(Counter, "stream_app_census_total")
+        self.census_seconds = self._histogram("stream_app_census_seconds", _CENSUS_BUCKETS)
         self._made(Gauge, "stream_app_build_info").labels(__version__).set(1)
         self._figures = SnapshotCollector(top, clock)
         for collector in (self.recovery_seconds, self._figures):

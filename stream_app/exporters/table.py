@@ -47,6 +47,12 @@ METRICS: tuple[Metric, ...] = (
         (),
         "Events that arrived after their day closed; they are counted, and the day's figures corrected.",
     ),
+    Metric(
+        "stream_app_corrected_cells_total",
+        "counter",
+        ("definition",),
+        "Cells of all users that late events changed after their period had closed; their figures are published again.",
+    ),
     Metric("stream_app_users", "gauge", (), "Users known to the service. Absent before the first snapshot."),
     Metric(
         "stream_app_chunk_seconds",
@@ -131,6 +137,19 @@ METRICS: tuple[Metric, ...] = (
         "Snapshots published to Redis by outcome: written, or unavailable (owed, written once Redis is back).",
     ),
     Metric("stream_app_snapshot_seconds", "histogram", (), "Seconds that publishing a snapshot to Redis took."),
+    Metric(
+        "stream_app_census_total",
+        "counter",
+        ("figure", "outcome"),
+        "Questions that all workers were asked, because no counter answers them, by outcome: answered, unanswered or "
+        "failed.",
+    ),
+    Metric(
+        "stream_app_census_seconds",
+        "histogram",
+        (),
+        "Seconds from such a question to the tallies of all source partitions being added up.",
+    ),
     Metric("stream_app_build_info", "gauge", ("version",), "Always 1; the version is in the label."),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -16,6 +16,8 @@ from stream_app.stores.embedded import EmbeddedRedis
 
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0
+#: How messages name a server that was started here.
+EMBEDDED = "embedded"
 
 
 async def connect(url: str | None) -> tuple[Redis, str, EmbeddedRedis | None]:
@@ -38,7 +40,7 @@ async def connect(url: str | None) -> tuple[Redis, str, EmbeddedRedis | None]:
     }
     if url is None:
         embedded = await EmbeddedRedis.start()
-        return Redis(unix_socket_path=embedded.socket, **options), "embedded", embedded
+        return Redis(unix_socket_path=embedded.socket, **options), EMBEDDED, embedded
     where = redacted(url)
     try:
         client = Redis.from_url(url, **options)

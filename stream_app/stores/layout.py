@@ -22,6 +22,7 @@ import orjson
 from stream_app.domain.counters import Series
 from stream_app.domain.events import Definition
 from stream_app.domain.metrics import Snapshot
+from stream_app.domain.metrics.snapshot import Corrections
 from stream_app.domain.periods import Calendar
 from stream_app.stores.blocks import bucket_size, encode_bucket
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 #: How many versions a reader may be behind and still fetch only what changed.
 CHANGES_KEPT = 64
+_WHERES = ("start_where", "return_where")
 #: (definition, measure), one hash each.
 Page = tuple[str, str]
 #: The buckets of each series, by hash.
@@ -104,12 +106,29 @@ def figures_of(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "timezone": snapshot.calendar.timezone,
         "week_start": snapshot.calendar.week_start,
-        "definitions": [asdict(d) for d in snapshot.definitions],
+        "definitions": [_plain(definition) for definition in snapshot.definitions],
         "dimensions": list(snapshot.dimensions),
         "watermark": snapshot.watermark,
         "last_event": snapshot.last_event,
         "totals": dict(snapshot.totals),
+        "epochs": {str(number): epoch for number, epoch in snapshot.epochs.items()},
+        "corrections": asdict(snapshot.corrections),
     }
+
+
+def _plain(definition: Definition) -> dict[str, Any]:
+    """Conditions are named only where there are any: a worker of the version before knows none."""
+    usual = Definition(definition.name, definition.start, definition.returns)
+    fields = {"name", "start", "returns", "inactivity_days"}
+    return {
+        name: value for name, value in asdict(definition).items() if name in fields or value != getattr(usual, name)
+    }
+
+
+def _definition(plain: Mapping[str, Any]) -> Definition:
+    """The inverse of `_plain`; JSON has lists for tuples."""
+    wheres = {name: tuple((of, value) for of, value in plain[name]) for name in _WHERES if name in plain}
+    return Definition(**{**plain, **wheres})
 
 
 def snapshot_of(figures: Mapping[str, Any], blocks: Blocks, calendar: Calendar | None = None) -> Snapshot:
@@ -124,12 +143,15 @@ def snapshot_of(figures: Mapping[str, Any], blocks: Blocks, calendar: Calendar |
         calendar = Calendar(figures["timezone"], figures["week_start"])
     return Snapshot(
         calendar=calendar,
-        definitions=tuple(Definition(**d) for d in figures["definitions"]),
+        definitions=tuple(map(_definition, figures["definitions"])),
         dimensions=tuple(figures["dimensions"]),
         watermark=figures["watermark"],
         last_event=figures["last_event"],
         blocks=blocks,
         totals=figures["totals"],
+        # A worker of the version before does not write these.
+        epochs={int(number): epoch for number, epoch in figures.get("epochs", {}).items()},
+        corrections=Corrections(**figures.get("corrections", {})),
     )
 
 

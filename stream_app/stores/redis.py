@@ -17,6 +17,7 @@ from redis.exceptions import RedisError, WatchError
 
 from stream_app.stores import layout
 from stream_app.stores.base import StoreUnavailable
+from stream_app.stores.board import QuestionBoard
 from stream_app.stores.connect import connect
 from stream_app.stores.layout import Keys, Meta
 from stream_app.stores.mirror import Mirror
@@ -81,6 +82,10 @@ class RedisStore:
         finally:
             if self._embedded is not None:
                 await self._embedded.stop()
+
+    def board(self) -> QuestionBoard:
+        """Where the workers of this service ask each other."""
+        return QuestionBoard(self._client, self._keys.prefix, self.where)
 
     @property
     def owed(self) -> bool:

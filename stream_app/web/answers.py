@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from stream_app.domain.metrics import Snapshot
+    from stream_app.domain.metrics.query import Query
     from stream_app.stores.base import SnapshotReader
     from stream_app.web.health import HealthBoard
-    from stream_app.web.queries import Query
 
     #: Gives the JSON of an answer.
     Compute = Callable[[Snapshot, Query], bytes]
@@ -75,12 +75,12 @@ class Answers:
         self._follow = follow
         self._following: asyncio.Task[None] | None = None
         self._asked_at = 0.0
-        self._asked: OrderedDict[tuple[Any, ...], tuple[float, Query, Compute]] = OrderedDict()
+        self._asked: OrderedDict[Query, tuple[float, Compute]] = OrderedDict()
         self._token = uuid4().hex[:8]
         self._last: Snapshot | None = None
         self._number = 0
         self._reading: asyncio.Task[Snapshot | None] | None = None
-        self._bodies: OrderedDict[tuple[Any, ...], asyncio.Future[bytes]] = OrderedDict()
+        self._bodies: OrderedDict[tuple[int, Query], asyncio.Future[bytes]] = OrderedDict()
         self._alerts: list[dict[str, Any]] | None = None
         health.set(PART, State.STARTING, "no figures have been published yet")
 
@@ -113,10 +113,10 @@ class Answers:
             self._following.add_done_callback(_looked_at)
         return Latest(snapshot, self._number, stale=False)
 
-    def _show(self, snapshot: Snapshot, ahead: Mapping[tuple[Any, ...], asyncio.Future[bytes]]) -> None:
+    def _show(self, snapshot: Snapshot, ahead: Mapping[Query, asyncio.Future[bytes]]) -> None:
         self._last, self._number = snapshot, self._number + 1
         self._bodies.clear()
-        self._bodies.update({(self._number, *question): body for question, body in ahead.items()})
+        self._bodies.update({(self._number, query): body for query, body in ahead.items()})
 
     async def _keep_up(self) -> None:
         """Follows the store until nobody asks any more, or it does not answer: requests then ask it themselves."""
@@ -129,20 +129,20 @@ class Answers:
             if snapshot is not self._last:
                 self._show(snapshot, await self._made_ahead(snapshot, now() - _INTEREST_SECONDS))
 
-    async def _made_ahead(self, snapshot: Snapshot, since: float) -> dict[tuple[Any, ...], asyncio.Future[bytes]]:
-        for question, (asked_at, _, _) in list(self._asked.items()):
+    async def _made_ahead(self, snapshot: Snapshot, since: float) -> dict[Query, asyncio.Future[bytes]]:
+        for query, (asked_at, _) in list(self._asked.items()):
             if asked_at < since or len(self._asked) > _AHEAD:
-                del self._asked[question]
-        made: dict[tuple[Any, ...], asyncio.Future[bytes]] = {}
-        for question, (_, query, compute) in list(self._asked.items()):
+                del self._asked[query]
+        made: dict[Query, asyncio.Future[bytes]] = {}
+        for query, (_, compute) in list(self._asked.items()):
             body = asyncio.ensure_future(asyncio.to_thread(compute, snapshot, query))
             try:
                 await body
             except Exception as error:  # noqa: BLE001 - who asks for it is told
                 log.debug("An answer was not made ahead: %r", error)
-                del self._asked[question]
+                del self._asked[query]
             else:
-                made[question] = body
+                made[query] = body
         return made
 
     async def _read(self) -> Snapshot | None:
@@ -157,23 +157,18 @@ class Answers:
         """Names the figures of an address; another process names them differently."""
         return f'"{self._token}-{latest.number}"'
 
-    async def body(self, latest: Latest, name: str, query: Query, compute: Compute) -> bytes:
+    async def body(self, latest: Latest, query: Query, compute: Compute) -> bytes:
         """The JSON of an answer: kept until the next snapshot, computed beside the event loop otherwise.
 
         Args:
             latest: what it is computed from.
-            name: of the question.
-            query: its parameters.
+            query: the question.
             compute: gives the answer. Runs in a thread.
-
-        Raises:
-            QueryError: the parameters do not go together.
         """
-        question = (name, *sorted(query.items()))
         if self._follow:
-            self._asked[question] = (self._asked_at, query, compute)
-            self._asked.move_to_end(question)
-        key = (latest.number, *question)
+            self._asked[query] = (self._asked_at, compute)
+            self._asked.move_to_end(query)
+        key = (latest.number, query)
         if key in self._bodies:
             self._bodies.move_to_end(key)
         else:
@@ -182,7 +177,7 @@ class Answers:
             self._bodies[key] = body
         return await asyncio.shield(self._bodies[key])
 
-    def _settle(self, key: tuple[Any, ...], done: asyncio.Future[bytes]) -> None:
+    def _settle(self, key: tuple[int, Query], done: asyncio.Future[bytes]) -> None:
         """Keep an answer as long as there is room; ask again where it failed."""
         if done.cancelled() or done.exception() is not None:
             self._bodies.pop(key, None)

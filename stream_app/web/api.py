@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,24 +12,27 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from stream_app import __version__
-from stream_app.domain.errors import QueryError
+from stream_app.domain.errors import QueryError, UnansweredError
 from stream_app.domain.events import rfc3339
-from stream_app.domain.metrics import churn
+from stream_app.domain.metrics import counted
+from stream_app.domain.metrics.query import FIGURES, ParameterError, parse
 from stream_app.web.answers import Answers, Latest, NoFiguresError
+from stream_app.web.censuses import etag
 from stream_app.web.matrices import Matrices
 from stream_app.web.pieces import Pieces
-from stream_app.web.queries import BadParameterError, churn_spec, parse, retention_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from multidict import MultiMapping
     from prometheus_client import CollectorRegistry
 
+    from stream_app.domain.events import Definition, Filter
     from stream_app.domain.metrics import Snapshot
-    from stream_app.web.answers import Compute
+    from stream_app.domain.metrics.kept import Kept
+    from stream_app.domain.metrics.query import Query
+    from stream_app.web.censuses import Censuses
     from stream_app.web.health import HealthBoard
-    from stream_app.web.queries import Query, Spec
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -42,7 +46,10 @@ class Api:
     """The handlers.
 
     Args:
-        answers: gives the figures.
+        answers: gives the figures that are counted as events come.
+        censuses: gives all others.
+        kept: what the service keeps of users, by which questions are refused.
+        currency, minor_units: the reporting currency and its decimals.
         health: what the parts of the process say.
         registry: the metrics.
         status: what this worker alone knows (`partitions`, `lag`, ...), JSON-ready.
@@ -53,27 +60,32 @@ class Api:
     def __init__(
         self,
         answers: Answers,
+        censuses: Censuses,
         health: HealthBoard,
         registry: CollectorRegistry,
         *,
+        kept: Kept,
+        currency: str,
+        minor_units: int,
         status: Callable[[], Mapping[str, Any]],
         clock: Callable[[], float],
         top: int,
     ) -> None:
         self._answers = answers
+        self._censuses = censuses
+        self._kept = kept
+        self._currency, self._minor_units = currency, minor_units
         self._health = health
         self._registry = registry
         self._status = status
         self._clock = clock
         self._matrices = Matrices()
-        self._retention_spec = retention_spec(top)
-        self._churn_spec = churn_spec(top)
+        self._top = top
 
     def routes(self) -> list[web.RouteDef]:
         """Where each handler is."""
         return [
-            web.get("/api/v1/retention", self.retention),
-            web.get("/api/v1/churn", self.churn),
+            *(web.get(f"/api/v1/{figure}", self.figure) for figure in FIGURES),
             web.get("/api/v1/alerts", self.alerts),
             web.get("/api/v1/status", self.status),
             web.get("/healthz", self.healthz),
@@ -81,22 +93,48 @@ class Api:
             web.get("/metrics", self.metrics),
         ]
 
-    async def retention(self, request: web.Request) -> web.Response:
-        """The retention matrix."""
-        return await self._figures(request, "retention", self._retention_spec, self._matrices.retention)
-
-    async def churn(self, request: web.Request) -> web.Response:
-        """Customers active and churned by day."""
-        return await self._figures(request, "churn", self._churn_spec, _churn)
-
-    async def _figures(self, request: web.Request, name: str, spec: Spec, compute: Compute) -> web.Response:
+    async def figure(self, request: web.Request) -> web.Response:
+        """A figure: from the counters where they hold it, else by a census."""
         latest = await self._answers.latest()
-        query = parse(spec, request.query, latest.snapshot)
-        headers = _fresh(latest.stale) | {"ETag": self._answers.etag(latest)}
-        if request.headers.get("If-None-Match") == headers["ETag"]:
-            return web.Response(status=304, headers=headers)
-        body = await self._answers.body(latest, name, query, compute)
+        snapshot = latest.snapshot
+        query = self._parsed(request.path.rpartition("/")[2], request.query, snapshot)
+        headers = _fresh(latest.stale)
+        if counted.known(snapshot, query):
+            headers["ETag"] = self._answers.etag(latest)
+            if request.headers.get("If-None-Match") == headers["ETag"]:
+                return web.Response(status=304, headers=headers)
+            body = await self._answers.body(latest, query, self._compute)
+        else:
+            replace(self._kept, filters=_filters(snapshot.definitions)).check(query, snapshot.calendar)
+            asked = counted.asked_at(snapshot, query, self._currency, self._minor_units)
+            body = await self._censuses.body(latest.number, asked, snapshot.epochs)
+            headers["ETag"] = etag(body)
+            if request.headers.get("If-None-Match") == headers["ETag"]:
+                return web.Response(status=304, headers=headers)
         return web.Response(body=Pieces(body), headers=headers)
+
+    def _parsed(self, figure: str, given: MultiMapping[str], snapshot: Snapshot) -> Query:
+        for name in given:
+            values = given.getall(name)
+            if len(values) > 1:
+                raise ParameterError(name, ", ".join(values), "it is given more than once; give it once")
+        if given.get("figure", figure) != figure:
+            message = f"the address is that of {figure}; ask /api/v1/FIGURE for another, and leave this out"
+            raise ParameterError("figure", given["figure"], message, [figure])
+        return parse(
+            {**given, "figure": figure},
+            definitions=snapshot.definitions,
+            dimensions=snapshot.dimensions,
+            calendar=snapshot.calendar,
+            top=self._top,
+        )
+
+    def _compute(self, snapshot: Snapshot, query: Query) -> bytes:
+        """The answer that the counters hold. Runs in a thread."""
+        asked = counted.asked_at(snapshot, query, self._currency, self._minor_units)
+        if query.figure == "retention":
+            return self._matrices.retention(snapshot, asked)
+        return orjson.dumps(counted.answer(asked, snapshot))
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Alerts that are firing or pending, and what happened lately."""
@@ -133,12 +171,12 @@ class Api:
             "last_event": None if last_event is None else rfc3339(last_event),
             "timezone": snapshot.calendar.timezone,
             "week_start": snapshot.calendar.week_start,
-            "definitions": [
-                {"name": d.name, "start": d.start, "returns": d.returns, "inactivity_days": d.inactivity_days}
-                for d in snapshot.definitions
-            ],
+            "definitions": [_shown(definition) for definition in snapshot.definitions],
             "dimensions": list(snapshot.dimensions),
+            "kept": {"hour_days": self._kept.hour_days, "orders": self._kept.orders},
             "totals": dict(snapshot.totals),
+            "late_share": snapshot.late_share,
+            "corrections": _corrections(snapshot),
         }
 
     async def healthz(self, _: web.Request) -> web.Response:
@@ -162,14 +200,36 @@ class Api:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
 
-def _churn(snapshot: Snapshot, query: Query) -> bytes:
-    chosen: Any = {name: query[name] for name in ("definition", "days", "top")}
-    return orjson.dumps(churn(snapshot, dimension=query["segment"], **chosen))  # type: ignore[arg-type]
+def _filters(definitions: Sequence[Definition]) -> frozenset[Filter]:
+    return frozenset(what for d in definitions for what in (d.start_filter, d.return_filter))
+
+
+def _shown(definition: Definition) -> dict[str, Any]:
+    """A definition, its conditions only where it has any."""
+    shown: dict[str, Any] = {
+        "name": definition.name,
+        "start": definition.start,
+        "returns": definition.returns,
+        "inactivity_days": definition.inactivity_days,
+    }
+    for name, where in (("start_where", definition.start_where), ("return_where", definition.return_where)):
+        if where:
+            shown[name] = dict(where)
+    if definition.min_active > 1:
+        shown["min_active"] = definition.min_active
+    return shown
+
+
+def _corrections(snapshot: Snapshot) -> dict[str, Any]:
+    """How many cells of closed periods late events changed since the merging worker began, and when last."""
+    found = snapshot.corrections
+    since, latest = (None if time is None else rfc3339(time) for time in (found.since, found.latest))
+    return {"count": sum(found.cells.values()), "by_definition": dict(found.cells), "since": since, "latest": latest}
 
 
 def _none_expected(given: MultiMapping[str]) -> None:
     for name in given:
-        raise BadParameterError(name, given[name], "there are no parameters here", [])
+        raise ParameterError(name, given[name], "there are no parameters here")
 
 
 def _without_mark(alert: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,11 +254,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Turns what went wrong into an answer that says so."""
     try:
         return await handler(request)
-    except BadParameterError as error:
+    except ParameterError as error:
         return _json(error.to_json(), status=400)
     except QueryError as error:
         return _json({"error": {"parameter": None, "value": None, "message": str(error), "allowed": []}}, status=400)
-    except NoFiguresError as error:
+    except (NoFiguresError, UnansweredError) as error:
         return _json({"error": {"message": str(error)}}, status=503, headers={"Retry-After": "2"})
     except web.HTTPException as error:
         if error.status < 400:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from stream_app.domain.errors import ConnectionFailedError
+from stream_app.domain.errors import ConnectionFailedError, UnansweredError
+from stream_app.domain.metrics.kept import Kept
 from stream_app.web.answers import Answers
 from stream_app.web.api import Api, errors_as_json
+from stream_app.web.censuses import Censuses
 from stream_app.web.page import Page
 
 if TYPE_CHECKING:
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from stream_app.domain.metrics.census.asked import Asked
+    from stream_app.domain.metrics.tally import Tally
     from stream_app.stores.base import SnapshotReader
+    from stream_app.web.censuses import Ask
     from stream_app.web.health import HealthBoard
 
 log = logging.getLogger(__name__)
@@ -40,6 +45,10 @@ class WebServer:
         clock: the wall clock, in seconds since 1970.
         top: how many values of a dimension are shown where a request does not say.
         follow: seconds between two looks at the reader while figures are asked for; 0: each request looks for itself.
+        ask: asks all workers for what no counter holds; without it, only what counters hold is answered.
+        observe: is told the figure, the outcome and the seconds of each such question.
+        kept: what the service keeps of users.
+        currency, minor_units: the reporting currency and its decimals.
 
     Attributes:
         port: the port in use once started.
@@ -57,11 +66,20 @@ class WebServer:
         clock: Callable[[], float] = time.time,
         top: int = 20,
         follow: float = 0.0,
+        ask: Ask | None = None,
+        observe: Callable[[str, str, float], None] = lambda _figure, _outcome, _seconds: None,
+        kept: Kept | None = None,
+        currency: str = "USD",
+        minor_units: int = 2,
     ) -> None:
         self.host = host
         self.port = port
         self._answers = Answers(reader, health, follow=follow)
-        self._api = Api(self._answers, health, registry, status=status, clock=clock, top=top)
+        self._censuses = Censuses(ask or _nobody, observe)
+        self._api = Api(
+            self._answers, self._censuses, health, registry, kept=kept or Kept(), currency=currency,
+            minor_units=minor_units, status=status, clock=clock, top=top,
+        )  # fmt: skip
         self._runner: web.AppRunner | None = None
 
     @property
@@ -98,7 +116,12 @@ class WebServer:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+            await self._censuses.close()
             await self._answers.close()
+
+
+async def _nobody(_asked: Asked, _epochs: Mapping[int, int]) -> Tally:
+    raise UnansweredError("this server has no workers to ask; only figures that are counted as events come are here")
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -13,12 +14,36 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from servers import eventually_sync
 from support.figures import FIRST_DAY, empty, product, snapshot_of
+from support.population import ListPopulation
 from support.web import FakeReader, alert
 
-from stream_app.domain.metrics import churn, retention
+from stream_app.domain.errors import UnansweredError
+from stream_app.domain.metrics import counted, figures
+from stream_app.domain.metrics.figures import census
+from stream_app.domain.metrics.kept import Kept
+from stream_app.domain.metrics.query import parse
+from stream_app.domain.periods import DAY_MS, Calendar
 from stream_app.exporters.prometheus import Metrics
 from stream_app.web.health import HealthBoard
 from stream_app.web.server import WebServer
+
+
+def answered(figure: str, snapshot, **given: str) -> dict:
+    """What the API says."""
+    query = parse(
+        {"figure": figure, **given}, definitions=snapshot.definitions, dimensions=snapshot.dimensions,
+        calendar=snapshot.calendar,
+    )  # fmt: skip
+    return counted.answer(counted.asked_at(snapshot, query), snapshot)
+
+
+def retention(snapshot, **given: str) -> dict:
+    return answered("retention", snapshot, **given)
+
+
+def churn(snapshot, **given: str) -> dict:
+    return answered("churn", snapshot, **given)
+
 
 HOSTILE = '<img src=x onerror="window.broken=1">&amp;"\''
 
@@ -26,8 +51,8 @@ HOSTILE = '<img src=x onerror="window.broken=1">&amp;"\''
 class Site:
     """A server in a thread of its own, which a test stops and starts again on the same port."""
 
-    def __init__(self, reader: FakeReader) -> None:
-        self.reader = reader
+    def __init__(self, reader: FakeReader, **options) -> None:
+        self.reader, self.options = reader, options
         self.port = 0
         self._end: tuple[asyncio.AbstractEventLoop, asyncio.Event, threading.Thread] | None = None
 
@@ -39,7 +64,7 @@ class Site:
         started: Future = Future()
 
         async def serve() -> None:
-            server = WebServer("127.0.0.1", self.port, self.reader, HealthBoard([]), Metrics().registry)
+            server = WebServer("127.0.0.1", self.port, self.reader, HealthBoard([]), Metrics().registry, **self.options)
             stop = asyncio.Event()
             try:
                 await server.start()
@@ -67,8 +92,8 @@ class Site:
 def site():
     with ExitStack() as stack:
 
-        def serve(snapshot=None, alerts=None) -> Site:
-            one = Site(FakeReader(snapshot, alerts))
+        def serve(snapshot=None, alerts=None, **options) -> Site:
+            one = Site(FakeReader(snapshot, alerts), **options)
             one.start()
             stack.callback(one.stop)
             return one
@@ -153,7 +178,7 @@ def test_every_choice_is_followed_and_kept_in_the_address(site, browser):
     Select(find(browser, "select[name=value]")).select_by_value(values[-1])
     for value in ("week", "rolling"):
         find(browser, f"input[value={value}] + span").click()
-    answer = retention(snapshot, definition="repurchase", grain="week", kind="rolling", dimension="plan")
+    answer = retention(snapshot, definition="repurchase", grain="week", kind="rolling", segment="plan")
     wanted = next(part for part in answer["segments"] if part["segment"] == {"plan": values[-1]})
     eventually_sync(lambda: triangle(browser) == expected(wanted))
     address = browser.current_url
@@ -363,3 +388,101 @@ for (const element of document.querySelectorAll("main *, header *")) {
 }
 return [...new Set(bad)].slice(0, 10);
 """
+
+
+# -- the other figures, which a census gives
+
+
+def history(users: int = 60, days: int = 90) -> list[dict]:
+    """Visits, purchases and refunds of some users, some of whom come back."""
+    chance = random.Random(5)
+    found = []
+    for user in range(users):
+        first = chance.randrange(days // 2)
+        for day in sorted({first, *(first + round(chance.expovariate(0.06)) for _ in range(chance.randrange(9)))}):
+            if day < days:
+                kind = chance.choices(("visit", "purchase", "refund"), (6, 4, 1))[0]
+                found.append(
+                    {
+                        "user": f"u{user}",
+                        "time": (FIRST_DAY + day) * DAY_MS + user * 60_000,
+                        "kind": kind,
+                        "amount": -500 if kind == "refund" else chance.randrange(500, 9_000),
+                        "segment": {"plan": f"plan-{user % 2}"},
+                    }
+                )
+    return found
+
+
+EVENTS = history()
+POPULATION = ListPopulation(EVENTS, calendar=Calendar(), dimensions=("plan",))
+SHOWN = {
+    "lifecycle": "periods",
+    "crr": "periods",
+    "stickiness": "days",
+    "value": "periods",
+    "survival": "all",
+    "concentration": "periods",
+}
+
+
+async def census_of_events(asked, _epochs):
+    return census(asked, POPULATION)
+
+
+def asked_of(snapshot, **given: str):
+    query = parse(given, definitions=snapshot.definitions, dimensions=snapshot.dimensions, calendar=snapshot.calendar)
+    return counted.asked_at(snapshot, query)
+
+
+@pytest.mark.parametrize("figure", SHOWN)
+def test_every_figure_has_its_curve_and_its_table(site, browser, figure):
+    snapshot = product(days=90)
+    opened(browser, site(snapshot, ask=census_of_events).url)
+    Select(find(browser, "select[name=figure]")).select_by_value(figure)
+    rows = eventually_sync(lambda: every(browser, "#rows tbody tr"))
+    answer = figures.answer(asked := asked_of(snapshot, figure=figure), census(asked, POPULATION))
+    expected_rows = answer["segments"][0][SHOWN[figure]]
+    wanted = len(expected_rows["days"]) if figure == "survival" else len(expected_rows)
+    assert len(rows) == min(wanted, 120 if figure != "survival" else wanted)
+    assert "to " in find(browser, "#curve svg").get_attribute("aria-label")
+    assert not find(browser, "#heat").is_displayed()
+    find(browser, "#curve svg").send_keys(Keys.ARROW_LEFT)
+    assert find(browser, "#tip").is_displayed()
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    address = browser.current_url
+    assert address.endswith(f"#figure={figure}&definition=engagement")
+    opened(browser, address + "&segment=plan")
+    eventually_sync(lambda: "plan: plan-" in content(browser, "#retention-says"))
+    assert browser.execute_script(CONTRAST) == []
+
+
+def test_brackets_are_columns_and_quarters_have_names(site, browser):
+    snapshot = product(days=90)
+    opened(browser, site(snapshot, ask=census_of_events).url + "#kind=bracket")
+    eventually_sync(lambda: every(browser, "#heat tbody tr"))
+    heads = [one.text for one in every(browser, "#heat thead th")]
+    assert heads == ["Cohort", "Users", "Day 0", "1", "2 to 3", "4 to 7", "8 to 14", "15 to 30"]
+    find(browser, "input[value=quarter] + span").click()
+    names = "return [...document.querySelectorAll('#heat tbody th')].map((one) => one.textContent)"
+    eventually_sync(lambda: browser.execute_script(names) == ["Q2 2026", "Q1 2026"])
+
+
+def test_what_is_not_kept_is_not_offered(site, browser):
+    snapshot = product(days=20)
+    opened(browser, site(snapshot, kept=Kept(orders=False)).url)
+    names = [one.get_attribute("value") for one in every(browser, "select[name=figure] option")]
+    assert names == ["retention", "lifecycle", "crr", "stickiness", "survival"]
+    assert not find(browser, "input[value=hour] + span").is_displayed()
+
+
+def test_workers_that_do_not_answer_are_told_of(site, browser):
+    async def silent(_asked, _epochs):
+        raise UnansweredError("partitions [3] did not answer within 30 s; ask again")
+
+    browser.expected = ("503 (Service Unavailable)",)
+    opened(browser, site(product(days=20), ask=silent).url)
+    Select(find(browser, "select[name=figure]")).select_by_value("lifecycle")
+    eventually_sync(lambda: "partitions [3] did not answer" in find(browser, "#notice").text)
+    Select(find(browser, "select[name=figure]")).select_by_value("retention")
+    eventually_sync(lambda: content(browser, "#pulse b") == "Live")

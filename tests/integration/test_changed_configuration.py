@@ -17,9 +17,9 @@ from aiokafka import AIOKafkaConsumer
 from support.cluster import PARTITIONS, Cluster
 from support.workers import ROOT, produce, read_all
 
-from stream_app.domain.periods import Calendar
 from stream_app.engine.changelog import newest_markers
 from stream_app.offline import analyze
+from stream_app.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +52,8 @@ class Log:
         return len(self.visits) + len(self.purchases)
 
     def figures(self, timezone: str, segment: str | None, definition: str, grain: str, kind: str) -> Any:
-        return analyze(
-            str(self.file), definition=definition, grain=grain, kind=kind, segment=segment, calendar=Calendar(timezone)
-        )
+        given = {"definition": definition, "grain": grain, "kind": kind} | ({"segment": segment} if segment else {})
+        return analyze(str(self.file), given, settings=Settings(timezone=timezone, allowed_lateness=0))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import signal
 
 import servers
 from support.broken import broken_records
-from support.cluster import PARTITIONS, Cluster, assert_matrix, closing_visit, log_records
+from support.cluster import PARTITIONS, Cluster, assert_matrix, assert_orders, closing_visit, log_records
 from support.workers import produce, read_all, visit
 
 from stream_app.demo import cdnow
@@ -51,6 +51,7 @@ async def test_workers_killed_at_random_points_change_no_cell(cluster: Cluster) 
     await cluster.through(len(records) + len(again) + 1, 120)
     assert_matrix(cluster)
     await cluster.shared_out()
+    assert_orders(cluster)
 
 
 async def test_a_zombie_is_fenced_and_changes_no_cell(cluster: Cluster) -> None:
@@ -70,6 +71,7 @@ async def test_a_zombie_is_fenced_and_changes_no_cell(cluster: Cluster) -> None:
     await cluster.shared_out()
     await cluster.through(len(records) + 1)
     assert_matrix(cluster)
+    assert_orders(cluster)
     assert "taken over by another worker" in zombie.log  # it tried to write, and was refused
 
 

@@ -19,11 +19,13 @@ import pytest
 import redis.asyncio
 from servers import eventually
 from support.figures import FIRST_DAY, empty, product
+from support.snapshots import retention
 from support.stores import plain
 
 from stream_app.domain.counters import BlockKey
 from stream_app.domain.errors import ConfigurationError, ConnectionFailedError
-from stream_app.domain.metrics import retention
+from stream_app.domain.events import ENGAGEMENT, Definition
+from stream_app.domain.metrics.snapshot import Corrections
 from stream_app.stores.base import StoreUnavailable
 from stream_app.stores.embedded import EmbeddedRedis
 from stream_app.stores.layout import CHANGES_KEPT
@@ -77,7 +79,13 @@ async def test_nothing_published_is_none(stores):
     assert await store.alerts() == []
 
 
-@pytest.mark.parametrize("snapshot", [product(), empty()], ids=["figures", "before any event"])
+WEB = Definition("web", "any", "any", 7, (("channel", "web"),), (("channel", "web"), ("paid", "true")), 2)
+FULL = dataclasses.replace(
+    product(), definitions=(ENGAGEMENT, WEB), epochs={0: 3, 11: 1}, corrections=Corrections({"engagement": 4}, 5, 6)
+)
+
+
+@pytest.mark.parametrize("snapshot", [product(), empty(), FULL], ids=["figures", "before any event", "everything"])
 async def test_a_published_snapshot_comes_back_in_another_process(stores, snapshot):
     await (await stores()).publish(snapshot)
     assert plain(await (await stores()).snapshot()) == plain(snapshot)

@@ -42,8 +42,9 @@ class Case:
         names = ("visits_topic", "purchases_topic", "alerts_topic", "dead_letters_topic")
         own = {name: f"{app}-{name}" for name in names}
         self.settings = Settings(
-            broker=bootstrap, app_id=app, dimensions="plan", partitions=PARTITIONS, **own, **changes
-        )
+            broker=bootstrap, app_id=app, dimensions="plan", partitions=PARTITIONS,
+            orders=False, hour_days=0, **own, **changes,  # as the form of state before can hold it
+        )  # fmt: skip
         self.names = topics_of(self.settings)
         self.kafka: dict[str, object] = {"bootstrap_servers": bootstrap}
         self.admin = TopicAdmin(self.kafka, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +13,8 @@ import yaml
 from stream_app.cli import parsers
 from stream_app.codecs.events import EventDecoder
 from stream_app.domain.alerts import load_rules
-from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Reason
+from stream_app.domain.events import ACTIVITY, ENGAGEMENT, REPURCHASE, Reason
+from stream_app.domain.metrics.query import COHORTS, FIGURES, GRAINS, KINDS, MEANS, TAKEN_BY, WINDOWS
 from stream_app.exporters.prometheus import METRICS
 from stream_app.settings import CONFIG_VARIABLE, DEFAULTS, SPECS, Settings, env_name
 
@@ -20,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = {
     path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
-    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
 }
 SETTABLE = {name: spec for name, spec in SPECS.items() if not spec.internal}
 
@@ -176,10 +178,33 @@ def test_settings_files_that_are_shown_are_right():
 def test_every_route_of_the_server_is_in_the_readme():
     from stream_app.web.api import Api
 
-    text = section(README, "HTTP")
-    api = Api(None, None, None, status=dict, clock=float, top=1)  # type: ignore[arg-type]
-    paths = ["/", *(route.path for route in api.routes())]
-    assert [re.match(r"\| `([^`?]+)", row)[1] for row in table(text)] == paths
+    none: Any = None
+    api = Api(none, none, none, none, kept=none, currency="USD", minor_units=2, status=dict, clock=float, top=1)
+    rows = table(section(README, "HTTP"))
+    named = [path for row in rows for path in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert named == ["/", *(route.path for route in api.routes())]
+
+
+def test_every_figure_is_in_the_readme_with_its_grains_and_parameters():
+    some = {name: takers for name, takers in TAKEN_BY.items() if len(takers) < len(FIGURES)}
+    own = {figure: [name for name, takers in some.items() if figure in takers] for figure in FIGURES}
+    found = {}
+    for row in table(section(README, "Figures")):
+        figure, _, *cells = (re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|"))
+        found[figure[0]] = cells
+    assert found == {figure: [[grain.value for grain in GRAINS[figure]], own[figure]] for figure in FIGURES}
+
+
+def test_every_parameter_of_a_figure_is_in_the_readme_with_its_values():
+    text = section(README, "Figures")
+    rows = {}
+    for row in table(text[text.index("| Parameter |") :]):
+        names, values, _ = (re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|"))
+        rows |= dict.fromkeys(names, values)
+    assert sorted(rows) == sorted(TAKEN_BY)
+    assert rows["kind"] == [kind for kinds in KINDS.values() for kind in kinds]
+    assert (rows["windows"], rows["cohorts"], rows["mean"]) == (list(WINDOWS), list(COHORTS), list(MEANS))
+    assert sorted(rows["start"]) == sorted(ACTIVITY)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

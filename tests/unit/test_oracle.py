@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from oracle import Oracle
+from oracle import Clock, Oracle, Question, answer
 
 
 def at(text: str, timezone: str = "UTC") -> int:
@@ -125,3 +125,108 @@ def test_churn_looks_back_over_the_days_that_end_with_the_day() -> None:
     ]  # fmt: skip
     latest = oracle.churn(definition="engagement", days=2, watermark=at("2024-01-06") - 1)["segments"][0]["days"]
     assert [d["date"] for d in latest] == ["2024-01-03", "2024-01-04"]
+
+
+# Every figure once by hand. The days of January 2024: a 1, 2, 9; b 2, 3; c 9 (a purchase each, b's second refunded).
+def ask(figure: str, grain: str = "day", *, last: int = 12, **query: Any) -> dict[str, Any]:
+    days = {"a": (1, 2, 9), "b": (2, 3), "c": (9,)}
+    events = [
+        event(user, at(f"2024-01-{day:02d}T10:30"), "purchase", f"{user}{day}")
+        | {"order_id": f"{user}{day}", "amount": day}
+        for user, of in days.items()
+        for day in of
+    ]
+    events += [event("b", at("2024-01-04"), "refund", "r") | {"amount": -3}]
+    events += [event("a", at("2024-01-02T11:00"), "purchase", "again") | {"order_id": "a2", "amount": 7}]
+    question = Question(figure, grain, at(f"2024-01-{last:02d}"), "repurchase", "purchase", "purchase", **query)
+    (entry,) = answer(events, Clock(), question)["segments"]
+    return entry  # type: ignore[no-any-return]
+
+
+def columns(rows: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+def test_brackets_join_periods_and_are_observed_when_their_last_one_closed() -> None:
+    entry = ask("retention", kind="bracket", brackets=(1, 2, 6))
+    assert [row["retained"] for row in entry["cohorts"]] == [[1, 1, 0, 1], [1, 1, 0, 0], [1, 0, None, None]]
+    # The cohort of 9 January drops out where it is not observed: 2 of 3, then 0 and 1 of 2.
+    assert entry["mean"]["rate"] == [1, 2 / 3, 0, 1 / 2]
+    assert (entry["mean"]["users"], entry["mean"]["cohorts"]) == ([3, 3, 2, 2], [3, 3, 2, 2])
+    low, high = entry["mean"]["low"][3], entry["mean"]["high"][3]
+    assert (round(low, 4), round(high, 4)) == (0.0945, 0.9055)  # Wilson, 1 of 2
+
+
+def test_a_24_hour_window_counts_those_whose_window_has_closed() -> None:
+    entry = ask("retention", windows="24h", kind="classic")
+    assert entry["cohorts"][2] == {"start": "2024-01-09", "size": 1, "retained": [1, 0, None], "reached": [1, 1, 0]}
+    assert entry["cohorts"][0]["retained"][:3] == [1, 1, 0]
+
+
+def test_a_recurring_cohort_is_whoever_was_there() -> None:
+    entry = ask("retention", cohorts="recurring", kind="classic", last=5)
+    assert [(row["size"], row["retained"]) for row in entry["cohorts"]] == [
+        (1, [1, 1, 0, 0, None, None, None, None, None]),
+        (2, [2, 1, 0, None, None, None, None, None]),
+        (1, [1, 0, None, None, None, None, None]),
+        (2, [None]),
+    ]
+
+
+def test_a_return_may_need_several_days_of_its_period() -> None:
+    entry = ask("retention", "week", cohorts="recurring", kind="classic", min_active=2, last=15)
+    assert [row["retained"] for row in entry["cohorts"]] == [[2, 0], [2]]
+    assert ask("retention", "week", kind="classic", last=15)["cohorts"][0]["retained"] == [2, 1]
+
+
+def test_customers_kept_and_lost() -> None:
+    (whole,) = [ask("crr", window=3, begin=at("2024-01-04"), until=at("2024-01-10"))["whole"]]
+    # Active at the beginning of the 4th: a and b. At that of the 10th: a, who came back, and c, who is new.
+    assert whole == {
+        "start": "2024-01-04", "end": "2024-01-09", "start_active": 2, "end_active": 2, "new": 1, "new_active": 1,
+        "kept": 1, "lost": 1, "resurrected": 0, "crr": 0.5, "kept_rate": 0.5, "churn_rate": 0.5,
+    }  # fmt: skip
+    days = ask("churn", window=3)["days"]
+    assert columns(days[4:9], "customers", "active") == [(2, 1), (2, 0), (2, 0), (2, 0), (3, 2)]
+
+
+def test_the_lifecycle_of_days() -> None:
+    rows = ask("lifecycle")["periods"]
+    assert columns(rows[:4], "active", "new", "returning", "resurrected", "dormant", "quick_ratio") == [
+        (1, 1, 0, 0, 0, None), (2, 1, 1, 0, 0, None), (1, 0, 1, 0, 1, 0.0), (0, 0, 0, 0, 1, 0.0),
+    ]  # fmt: skip
+    assert columns(rows[8:10], "active", "new", "resurrected", "dormant") == [(2, 1, 1, 0), (0, 0, 0, 2)]
+
+
+def test_stickiness_and_its_histogram() -> None:
+    entry = ask("stickiness", window=8, last=10)
+    assert entry["days"][-1] == {"date": "2024-01-09", "dau": 2, "mau": 3, "stickiness": 2 / 3}
+    assert columns(entry["histogram"][:3], "days", "users") == [(1, 1), (2, 2), (3, 0)]
+
+
+def test_value_counts_an_order_once_and_a_refund_as_revenue_only() -> None:
+    entry = ask("value", "week", last=15)
+    totals = {"customers": 3, "orders": 6, "revenue": 1 + 7 + 9 + 2 + 3 - 3 + 9, "refunded": 3, "conflicts": 1}
+    assert {name: entry["totals"][name] for name in totals} == totals  # of order a2 the later version counts: 7
+    assert (entry["totals"]["repeat_rate"], entry["totals"]["frequency"]) == (2 / 3, 2)
+    assert entry["cohorts"][0]["revenue"] == [10, 19]
+    names = ("customers", "orders", "revenue", "revenue_before", "grr", "nrr", "new_revenue", "resurrected_revenue")
+    assert columns(entry["periods"][1:], *names) == [(2, 2, 18, 10, 0.8, 0.9, 9, 0)]
+
+
+def test_survival_by_hand() -> None:
+    entry = ask("survival", "week", kind="churn", window=3)["all"]
+    # a and b are lost three days after the 2nd and the 3rd: day 4 of both; c is watched for two days.
+    assert columns([entry], "size", "events", "censored", "days", "at_risk", "died", "survival", "median") == [
+        (3, 2, 1, [4], [2], [2], [0.0], 4)
+    ]
+    entry = ask("survival", "week", kind="return")["all"]
+    assert columns([entry], "days", "at_risk", "died", "survival") == [([1], [3], [2], [1 / 3])]
+
+
+def test_concentration_rounds_a_tenth_up() -> None:
+    (first, _) = ask("concentration", "week", last=15)["periods"]
+    assert columns([first], "users", "top_users", "activity", "top_activity", "revenue", "top_revenue") == [
+        (2, 1, 4, 2, 10, 8)
+    ]
+    assert (first["activity_share"], first["revenue_share"]) == (0.5, 0.8)

@@ -3,8 +3,8 @@
 import { attribute, hideTip, make, showTip, text } from "./dom.js";
 import { cohort, count, exact, segment, share } from "./words.js";
 
-const COLUMNS = { day: 91, week: 53, month: 37 };
-const ROWS = { day: 60, week: 53, month: 37 };
+const COLUMNS = { hour: 73, day: 91, week: 53, month: 37, quarter: 21, "half-year": 10 };
+const ROWS = { hour: 72, day: 60, week: 53, month: 37, quarter: 21, "half-year": 10 };
 
 export class Heat {
   constructor(box, top, note) {
@@ -36,7 +36,7 @@ export class Heat {
     }
     const longest = Math.max(...cohorts.map((one) => one.retained.length));
     const width = Math.min(longest, COLUMNS[answer.grain]);
-    const shape = JSON.stringify([answer.grain, width, cohorts.map((c) => [c.start, Math.min(c.retained.length, width)])]);
+    const shape = JSON.stringify([answer.grain, answer.brackets, width, cohorts.map((c) => [c.start, Math.min(c.retained.length, width)])]);
     if (shape !== this.shape) this.#build(answer, cohorts, width);
     this.shape = shape;
     const most = ceiling(cohorts, width);
@@ -46,16 +46,15 @@ export class Heat {
     });
     this.#mark(judged, cohorts);
     text(this.top, `${Math.round(100 * most)} %`);
-    const units = { day: "days", week: "weeks", month: "months" };
-    text(this.note, width < longest ? `The first ${width - 1} of ${longest - 1} ${units[answer.grain]} are shown.` : "");
+    text(this.note, width < longest ? `The first ${width - 1} of ${longest - 1} ${answer.grain}s are shown.` : "");
   }
 
   #build(answer, cohorts, width) {
     const focused = this.box.contains(document.activeElement);
-    const unit = { day: "Day", week: "Week", month: "Month" }[answer.grain];
+    const unit = answer.grain[0].toUpperCase() + answer.grain.slice(1);
     const head = make("tr", {}, make("th", { class: "row", scope: "col" }, "Cohort"), make("th", { class: "size", scope: "col" }, "Users"));
     for (let k = 0; k < width; k += 1) {
-      head.append(make("th", { scope: "col", "aria-label": `${unit} ${k}` }, k === 0 ? `${unit} 0` : String(k)));
+      head.append(make("th", { scope: "col", "aria-label": `${unit} ${index(answer, k)}` }, k === 0 ? `${unit} 0` : index(answer, k)));
     }
     this.sizes = [];
     this.cells = [];
@@ -129,6 +128,12 @@ export class Heat {
   }
 }
 
+/** What a column is of: its period index, or those of its bracket. */
+function index(answer, k) {
+  const { from, to } = (answer.brackets && answer.brackets[k - 1]) || { from: k, to: k };
+  return from === to ? String(from) : `${from} to ${to}`;
+}
+
 /** The share that has the deepest colour: the largest beyond index 0, at least 10 %, in steps of 10 %. */
 function ceiling(cohorts, width) {
   let most = 0;
@@ -140,7 +145,7 @@ function ceiling(cohorts, width) {
 
 function paint(cell, one, k, most, answer, part) {
   const users = one.retained[k];
-  const where = `${segment(part.segment)}, cohort ${cohort(one.start, answer.grain)}, ${answer.grain} ${k}`;
+  const where = `${segment(part.segment)}, cohort ${cohort(one.start, answer.grain)}, ${answer.grain} ${index(answer, k)}`;
   if (users === null) {
     text(cell, "");
     attribute(cell, "class", "open");

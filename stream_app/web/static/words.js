@@ -33,12 +33,32 @@ export function date(day, year = false) {
   return new Intl.DateTimeFormat("en-GB", form).format(new Date(`${day}T00:00:00Z`));
 }
 
-/** The cohort of a period: a day or week by its first day, a month by its name. */
+/** A period by its start: days and weeks by the first day, an hour by its local time, the others by name. */
 export function cohort(start, grain) {
+  if (grain === "hour") return start.slice(0, 16).replace("T", " ");
+  if (grain === "quarter") return `Q${Math.ceil(Number(start.slice(5, 7)) / 3)} ${start.slice(0, 4)}`;
+  if (grain === "half-year") return `H${Number(start.slice(5, 7)) > 6 ? 2 : 1} ${start.slice(0, 4)}`;
   if (grain !== "month") return start;
   const form = { month: "short", year: "numeric", timeZone: "UTC" };
   return new Intl.DateTimeFormat("en-GB", form).format(new Date(`${start}T00:00:00Z`));
 }
+
+/** The same for a narrow axis. */
+export const period = (start, grain) => (grain === "day" || grain === "week" ? date(start) : cohort(start, grain));
+
+/** Minor units of the answer's currency, `$12.30`. */
+export function money(value, { currency, minor_units: decimals }, more = {}) {
+  const amount = value / 10 ** decimals;
+  const form = { minimumFractionDigits: decimals, maximumFractionDigits: decimals, ...more };
+  try {
+    return new Intl.NumberFormat("en", { style: "currency", currency, ...form }).format(amount);
+  } catch {
+    return `${new Intl.NumberFormat("en", form).format(amount)} ${currency}`;
+  }
+}
+
+/** The same for a narrow axis: `$1.2M`. */
+export const moneyShort = (value, answer) => money(value, answer, { notation: "compact", minimumFractionDigits: 0, maximumFractionDigits: 1 });
 
 /** A segment: `plan: pro`, or `All users`. */
 export function segment(names) {

@@ -2,8 +2,8 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from support.figures import FIRST_DAY, empty, product, snapshot_of
+from support.snapshots import churn, retention
 
-from stream_app.domain.metrics import churn, retention
 from stream_app.exporters.figures import INDEXES, segment_label
 from stream_app.exporters.prometheus import METRICS, Metrics
 

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from urllib.parse import urlencode
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -9,7 +10,8 @@ from support.figures import empty, product
 from support.web import FakeReader, alert
 
 from stream_app.domain.errors import ConnectionFailedError
-from stream_app.domain.metrics import churn, retention
+from stream_app.domain.metrics import counted
+from stream_app.domain.metrics.query import parse
 from stream_app.exporters.prometheus import Metrics
 from stream_app.web import answers, api
 from stream_app.web.api import FRESHNESS
@@ -17,31 +19,42 @@ from stream_app.web.health import HealthBoard
 from stream_app.web.server import WebServer
 
 
-async def test_retention_is_the_domain_s_answer(site):
-    for query, chosen in (
-        ("", {"definition": "engagement", "grain": "day"}),
-        (
-            "?definition=repurchase&grain=week&kind=rolling&segment=plan&top=1",
-            {"definition": "repurchase", "grain": "week", "kind": "rolling", "dimension": "plan", "top": 1},
-        ),
-    ):
-        status, body, headers = await site.get(f"/api/v1/retention{query}")
-        assert status == 200
-        assert body == retention(site.reader.now, **chosen)
-        assert headers[FRESHNESS] == "current"
-    assert None in body["segments"][0]["cohorts"][0]["retained"]
+def expected(snapshot, **given) -> dict:
+    """What the counters say."""
+    query = parse(given, definitions=snapshot.definitions, dimensions=snapshot.dimensions, calendar=snapshot.calendar)
+    return counted.answer(counted.asked_at(snapshot, query), snapshot)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"definition": "repurchase", "grain": "week", "kind": "rolling", "segment": "plan", "top": "1"},
+        {"last": "3", "mean": "simple"},
+        {"start": "purchase", "return": "purchase"},
+        {"timezone": "UTC", "week_start": "monday", "figure": "retention"},
+    ],
+    ids=str,
+)
+async def test_retention_is_the_domain_s_answer(site, given):
+    status, body, headers = await site.get(f"/api/v1/retention?{urlencode(given)}")
+    assert status == 200
+    assert body == expected(site.reader.now, **given)
+    assert headers[FRESHNESS] == "current"
+    assert None in body["segments"][0]["cohorts"][-1]["retained"]
 
 
 async def test_only_the_latest_cohorts_on_request(site):
     _, whole, _ = await site.get("/api/v1/retention")
-    _, part, _ = await site.get("/api/v1/retention?cohorts=3")
+    _, part, _ = await site.get("/api/v1/retention?last=3")
     assert part["segments"][0]["cohorts"] == whole["segments"][0]["cohorts"][-3:]
 
 
 async def test_churn_is_the_domain_s_answer(site):
-    status, body, _ = await site.get("/api/v1/churn?definition=engagement&segment=plan&days=5&top=2")
+    status, body, _ = await site.get("/api/v1/churn?definition=engagement&segment=plan&last=5&top=2")
     assert status == 200
-    assert body == churn(site.reader.now, definition="engagement", dimension="plan", days=5, top=2)
+    assert body == expected(site.reader.now, figure="churn", definition="engagement", segment="plan", last="5", top="2")
+    assert len(body["segments"][0]["days"]) == 5
 
 
 async def test_how_many_values_are_shown_where_a_request_does_not_say(open_site):
@@ -58,7 +71,7 @@ async def test_a_wrong_parameter_is_400_and_says_what_would_be_right(site, path)
         "error": {
             "parameter": "definition",
             "value": "engagment",
-            "message": "'engagment' is not known; use engagement or repurchase",
+            "message": "'engagment' is not known; did you mean engagement? use engagement or repurchase",
             "allowed": ["engagement", "repurchase"],
         }
     }
@@ -143,9 +156,7 @@ async def test_a_followed_store_s_new_figures_are_shown_with_the_answer_made_alr
     gate.set()
 
     async def new():
-        return (await site.get("/api/v1/retention"))[1] == retention(
-            site.reader.now, definition="engagement", grain="day"
-        )
+        return (await site.get("/api/v1/retention"))[1] == expected(site.reader.now)
 
     await eventually(new)
 
@@ -177,10 +188,10 @@ async def test_a_store_is_not_followed_for_nobody(open_site, monkeypatch):
 async def test_kept_answers_are_bounded(site, monkeypatch):
     monkeypatch.setattr(answers, "_KEPT_BYTES", 10_000)
     for days in range(1, 40):
-        await site.get(f"/api/v1/churn?days={days}")
+        await site.get(f"/api/v1/churn?last={days}")
     kept = site.server._answers._bodies
     assert sum(len(body.result()) for body in kept.values()) <= 10_000
-    assert (await site.get("/api/v1/churn?days=39"))[0] == 200
+    assert (await site.get("/api/v1/churn?last=39"))[0] == 200
 
 
 async def test_what_has_not_changed_is_not_sent_again(site):
@@ -229,7 +240,7 @@ async def test_without_any_figures_it_is_503_and_says_why(open_site, down):
     reader = FakeReader(None)
     reader.down = down
     site = await open_site(reader)
-    for path in ("/api/v1/retention", "/api/v1/churn?days=nonsense"):
+    for path in ("/api/v1/retention", "/api/v1/churn?last=nonsense"):
         status, body, headers = await site.get(path)
         assert status == 503
         assert ("redis" if down else "no figures have been published yet") in body["error"]["message"]
@@ -247,7 +258,8 @@ async def test_before_any_event_there_are_no_cohorts(open_site):
     status, body, _ = await site.get("/api/v1/retention")
     assert status == 200
     assert body["as_of"] is None
-    assert body["segments"] == [{"segment": {}, "cohorts": []}]
+    nothing = {"rate": [], "low": [], "high": [], "users": [], "cohorts": []}
+    assert body["segments"] == [{"segment": {}, "cohorts": [], "mean": nothing}]
     _, known, _ = await site.get("/api/v1/status")
     assert known["figures"]["as_of"] is None
     assert known["figures"]["behind_seconds"] is None
@@ -282,6 +294,8 @@ async def test_status_says_how_far_and_what_this_worker_has(open_site):
     assert [one["name"] for one in figures["definitions"]] == ["engagement", "repurchase"]
     assert figures["dimensions"] == ["plan"]
     assert figures["totals"] == dict(snapshot.totals)
+    assert figures["late_share"] == 0
+    assert figures["corrections"] == {"count": 0, "by_definition": {}, "since": None, "latest": None}
     assert body["worker"] == {"partitions": [0, 3], "lag": {"visits-0": 12}}
     assert body["health"]["ready"] is True
 

@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.figures import FIRST_DAY, empty, product, snapshot_of, wide
 
-from stream_app.domain.errors import QueryError
-from stream_app.domain.metrics import Snapshot, retention
-from stream_app.domain.periods import DAY_MS
+from stream_app.domain.events import ENGAGEMENT, REPURCHASE
+from stream_app.domain.metrics import counted
+from stream_app.domain.metrics.query import Query
+from stream_app.domain.periods import DAY_MS, KEPT
 from stream_app.web import matrices
 from stream_app.web.matrices import Matrices
 
+if TYPE_CHECKING:
+    from stream_app.domain.metrics import Snapshot
+
 QUERIES = [
-    {"definition": definition, "grain": grain, "kind": kind, "segment": segment, "top": top, "cohorts": cohorts}
-    for definition in ("engagement", "repurchase")
-    for grain in ("day", "week", "month")
+    Query("retention", definition, grain, kind, mean=mean, dimension=segment, top=top, last=last)
+    for definition in (ENGAGEMENT, REPURCHASE)
+    for grain in KEPT
     for kind in ("classic", "rolling")
-    for segment, top, cohorts in ((None, 20, None), ("plan", 1, None), ("plan", 20, 3))
+    for segment, top, last, mean in (
+        (None, 20, None, "weighted"),
+        ("plan", 1, None, "weighted"),
+        ("plan", 20, 3, "weighted"),
+        ("plan", 20, None, "simple"),
+    )
 ]
 
 
-def plain(snapshot: Snapshot, query: dict[str, Any]) -> bytes:
-    chosen = {name: query[name] for name in ("definition", "grain", "kind", "top")}
-    answer = retention(snapshot, dimension=query["segment"], **chosen)
-    for part in answer["segments"] if query["cohorts"] else ():
-        part["cohorts"] = part["cohorts"][-query["cohorts"] :]
-    return orjson.dumps(answer)
+def plain(snapshot: Snapshot, query: Query) -> bytes:
+    return orjson.dumps(counted.answer(counted.asked_at(snapshot, query), snapshot))
+
+
+def kept_answer(kept: Matrices, snapshot: Snapshot, query: Query) -> bytes:
+    return kept.retention(snapshot, counted.asked_at(snapshot, query))
 
 
 def same(kept: Matrices, snapshot: Snapshot) -> None:
     for query in QUERIES:
-        assert kept.retention(snapshot, query) == plain(snapshot, query), query
+        assert kept_answer(kept, snapshot, query) == plain(snapshot, query), query
 
 
 USERS = st.lists(
@@ -69,8 +77,8 @@ def test_a_product_as_its_days_close_and_after_it_began_anew():
 
 def test_only_changed_rows_are_written_anew(monkeypatch):
     kept, before = Matrices(), wide(segments=3, cohorts=60)
-    query = QUERIES[0] | {"segment": "plan"}
-    kept.retention(before, query)
+    query = replace(QUERIES[0], dimension="plan")
+    kept_answer(kept, before, query)
     written, original = [], matrices._lists
     monkeypatch.setattr(matrices, "_lists", lambda rows: written.append(rows.shape) or original(rows))
     pages = dict(before.blocks["engagement", "day.on", ("plan", "plan-01")])
@@ -78,23 +86,24 @@ def test_only_changed_rows_are_written_anew(monkeypatch):
     pages[FIRST_DAY + 40][[2, 5]] += 1
     pages[FIRST_DAY + 59] = pages[FIRST_DAY + 59] + 1  # of a day that is open: not shown
     after = replace(before, blocks={**before.blocks, ("engagement", "day.on", ("plan", "plan-01")): pages})
-    assert kept.retention(after, query) == plain(after, query)
+    assert kept_answer(kept, after, query) == plain(after, query)
     assert written == [(1, 24), (1, 21)]
+
+
+def test_the_latest_cohorts_and_another_mean_are_of_the_matrix_that_is_kept():
+    kept, snapshot = Matrices(), wide(segments=3, cohorts=60)
+    for last, mean in ((None, "weighted"), (3, "weighted"), (3, "simple"), (7, "weighted"), (1000, "simple")):
+        query = replace(QUERIES[0], dimension="plan", last=last, mean=mean)
+        assert kept_answer(kept, snapshot, query) == plain(snapshot, query)
+    assert len(kept._kept) == 1
 
 
 def test_what_was_not_asked_for_longest_is_forgotten(monkeypatch):
     monkeypatch.setattr(matrices, "KEPT_BYTES", 100_000)
     kept, snapshot = Matrices(), wide(segments=3, cohorts=60)
     for top in range(1, 10):
-        kept.retention(snapshot, QUERIES[0] | {"segment": "plan", "top": top})
+        kept_answer(kept, snapshot, replace(QUERIES[0], dimension="plan", top=top))
     assert 1 <= len(kept._kept) < 9
-
-
-def test_a_wrong_name_is_refused_and_changes_nothing():
-    kept, snapshot = Matrices(), product(users=10, days=10)
-    with pytest.raises(QueryError, match="definition"):
-        kept.retention(snapshot, QUERIES[0] | {"definition": "x"})
-    same(kept, snapshot)
 
 
 def test_counts_are_as_wide_as_they_get():
