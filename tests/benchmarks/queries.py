@@ -20,7 +20,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -31,7 +31,8 @@ from servers import eventually_sync, free_port
 from support.figures import FIRST_DAY, wide
 
 from stream_app.domain.counters import BlockKey
-from stream_app.domain.metrics import retention
+from stream_app.domain.metrics import counted
+from stream_app.domain.metrics.query import parse
 from stream_app.stores.embedded import EmbeddedRedis
 from stream_app.stores.redis import RedisStore
 from stream_app.web.health import HealthBoard
@@ -51,7 +52,7 @@ QUERIES = {
     "all users": "grain=day",
     "20 segments and the rest": "grain=day&segment=plan",
     "50 segments": "grain=day&segment=plan&top=50",
-    "50 segments, the last 30 cohorts": "grain=day&segment=plan&top=50&cohorts=30",
+    "50 segments, the last 30 cohorts": "grain=day&segment=plan&top=50&last=30",
     "50 segments, rolling": "grain=day&kind=rolling&segment=plan&top=50",
 }
 
@@ -108,14 +109,11 @@ async def publish(url: str, segments: int, cohorts: int, every: float, stop: Pat
 
 
 def expected(snapshot: Snapshot, query: str) -> bytes:
-    chosen: dict[str, Any] = dict(part.split("=") for part in query.split("&"))
-    cohorts = int(chosen.pop("cohorts", 0))
-    chosen["dimension"] = chosen.pop("segment", None)
-    chosen["top"] = int(chosen.get("top", 20))
-    answer = retention(snapshot, definition="engagement", **chosen)
-    for part in answer["segments"]:
-        part["cohorts"] = part["cohorts"][-cohorts:]
-    return orjson.dumps(answer)
+    given = {"definition": "engagement", **dict(part.split("=") for part in query.split("&"))}
+    asked = parse(
+        given, definitions=snapshot.definitions, dimensions=snapshot.dimensions, calendar=snapshot.calendar
+    )  # fmt: skip
+    return orjson.dumps(counted.answer(counted.asked_at(snapshot, asked), snapshot))
 
 
 async def serve(url: str, port: int) -> None:

@@ -23,11 +23,13 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
+from stream_app.codecs import orders as order_records
 from stream_app.codecs.events import EventDecoder
 from stream_app.codecs.partials import PageEncoder
 from stream_app.codecs.rows import RowEncoder
 from stream_app.domain.counters import Counters, Segments
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE
+from stream_app.domain.orders import OrderTable
 from stream_app.domain.periods import Calendar
 from stream_app.domain.users import UserTable
 from stream_app.engine.chunks import Chunk, join, unpack
@@ -46,9 +48,10 @@ CHUNKS_A_COMMIT, COMMITS_A_PUBLICATION = 3, 2
 class Partition:
     """What the engine keeps of one source partition, without its broker."""
 
-    def __init__(self, calendar: Calendar) -> None:
+    def __init__(self, calendar: Calendar, *, hour_days: int, orders: bool) -> None:
         self.segments = Segments(DIMENSIONS)
-        self.table = UserTable((ENGAGEMENT, REPURCHASE), calendar, self.segments)
+        self.table = UserTable((ENGAGEMENT, REPURCHASE), calendar, self.segments, hour_days=hour_days)
+        self.orders = OrderTable() if orders else None
         self.counters = Counters(self.segments)
         self.encoder = RowEncoder(self.table)
         self.pages = PageEncoder(self.segments, 0)
@@ -121,11 +124,11 @@ def read(topic: str, partition: int, data: bytes) -> Chunk:
     return join(topic, partition, list(unpack(records)))
 
 
-def run(work: workload.Workload, batch_bytes: int) -> tuple[int, Clock, int]:
-    """Events taken, the clock, and rows written."""
+def run(work: workload.Workload, batch_bytes: int, *, hour_days: int, orders: bool) -> tuple[int, Clock, int]:
+    """Events taken, the clock, and rows (of users and of orders) written."""
     calendar = Calendar()
     calendar.day(0)  # the first call looks the time zone's changes up
-    parts = [Partition(calendar) for _ in range(workload.PARTITIONS)]
+    parts = [Partition(calendar, hour_days=hour_days, orders=orders) for _ in range(workload.PARTITIONS)]
     clock, loop, producer = Clock(), asyncio.new_event_loop(), NoProducer()
     events = rows = 0
     now = time.time_ns() // 1_000_000
@@ -137,7 +140,11 @@ def run(work: workload.Workload, batch_bytes: int) -> tuple[int, Clock, int]:
             batch, dead = part.decoder.decode(chunk.keys, chunk.values, now)
         assert not dead, dead[0]
         with clock.stage("advance"):
-            transitions = part.table.advance(batch)
+            users_of = part.table.users_of(batch)
+            transitions = part.table.advance_users(batch, users_of)
+        if part.orders is not None:
+            with clock.stage("orders"):
+                part.orders.join(users_of, batch)
         with clock.stage("apply"):
             part.counters.apply(transitions)
         events += len(batch)
@@ -147,6 +154,10 @@ def run(work: workload.Workload, batch_bytes: int) -> tuple[int, Clock, int]:
                 users, places = part.table.take_dirty()
             with clock.stage("encode rows"):
                 values = part.encoder.encode(places)
+            if part.orders is not None:
+                with clock.stage("encode orders"):
+                    more = order_records.encode(part.orders, *part.orders.take_dirty())
+                    users, values = users + more.keys, values + more.values
             with clock.stage("batch rows"):
                 loop.run_until_complete(send_batches(producer, "changelog", number, users, values))
             rows += len(users)
@@ -165,9 +176,12 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch-bytes", type=int, default=16_384, help="producers' batch size (Kafka's default)")
+    parser.add_argument("--hour-days", type=int, default=8, help="of how many days active hours are kept")
+    parser.add_argument("--no-orders", action="store_true", help="keep no orders")
     options = parser.parse_args()
     gc.freeze()
-    events, clock, rows = run(workload.make(options.events, options.users, options.seed), options.batch_bytes)
+    work = workload.make(options.events, options.users, options.seed)
+    events, clock, rows = run(work, options.batch_bytes, hour_days=options.hour_days, orders=not options.no_orders)
     print(f"{events} events, {rows / events:.2f} rows written an event")
     for name, seconds in clock.spent.items():
         print(f"  {name:16} {seconds / events * 1e6:6.2f} us")

@@ -96,3 +96,12 @@ def test_every_stage_of_the_hot_path_is_timed():
     assert done.returncode == 0, done.stderr
     for stage in ("unpack", "decode", "advance", "apply", "events/s"):
         assert stage in done.stdout
+
+
+def test_every_form_of_a_file_is_timed_and_gives_the_same():
+    for extra in ([], ["--copies", "3"]):
+        line = [sys.executable, "-m", "tests.benchmarks.offline", "--events", "5000", "--users", "500", "--rounds", "1"]
+        done = subprocess.run([*line, *extra], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr
+        for form in ["stdin"] if extra else ["jsonl", "mapped", "csv", "parquet"]:
+            assert form in done.stdout

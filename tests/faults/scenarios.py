@@ -46,7 +46,9 @@ SCENARIOS = {
     "resized": Scenario(moves.resized, "workers added and removed"),
     "compacted": Scenario(moves.compacted, "the changelog compacted in between, workers killed", compacted=True),
     "upgraded": Scenario(
-        moves.upgraded, "a rolling upgrade from state format 1 to 2, back and forth", settings={"state_format": 1}
+        moves.upgraded,
+        "a rolling upgrade from state format 1 to 2, back and forth",
+        settings={"state_format": 1, "orders": False, "hour_days": 0},  # all that form 1 can hold
     ),
     "poison": Scenario(poison.poison, "a broken record at every position of a chunk, workers killed", workers=1),
 }

@@ -18,7 +18,9 @@ from stream_app.domain.periods import Calendar, Grain
 PARTITIONS = 2
 TOPICS = ("visits", "purchases")
 CALENDAR = Calendar("UTC")
-DAY = 86_400_000
+DAY, HOUR = 86_400_000, 3_600_000
+#: Of so many days from a user's first event the active hours are kept.
+HOUR_DAYS = 1
 START = 1_700_000_000_000 - 1_700_000_000_000 % DAY
 GRAINS, KINDS = ("day", "week", "month"), ("classic", "rolling")
 #: How many streams schedules are drawn over; the answers to each are computed once.
@@ -78,9 +80,10 @@ def stream(number: int) -> Stream:
             continue
         segment = {"plan": chance.choice(["pro", "free"])}
         event = {"type": kind, "event_id": f"e{i}", "user_id": user, "occurred_at": time, "segment": segment}
+        sale = {"order_id": f"o{i % 3}", "amount": i % 4 * 100} if purchase else {}  # some order is sent in two forms
         if purchase:
-            event |= {"order_id": f"o{i}", "amount": "1.00", "currency": "USD"}
-        events.append({"user": user, "time": time, "kind": kind, "event_id": f"e{i}", "segment": segment})
+            event |= {"order_id": sale["order_id"], "amount": f"{i % 4}.00", "currency": "USD"}
+        events.append({"user": user, "time": time, "kind": kind, "event_id": f"e{i}", "segment": segment} | sale)
         record = (topic, partition_of(user), user.encode(), orjson.dumps(event))
         records += [record] * (2 if chance.random() < 0.1 else 1)
     return Stream(
@@ -145,6 +148,23 @@ def expected(number: int) -> str:
         )
         for d in made.definitions for grain in GRAINS for kind in KINDS for dimension in (None, *made.dimensions)
     )  # fmt: skip
+
+
+@cache
+def stored(number: int) -> dict[str, Any]:
+    """What is to be kept of a stream's users: active hours of the first day, and orders (time, amount, conflict)."""
+    found: dict[str, Any] = {}
+    events = stream(number).events
+    for user in {event["user"] for event in events}:
+        own = [event for event in events if event["user"] == user]
+        hours = sorted({event["time"] // HOUR for event in own})
+        forms: dict[str, set[tuple[int, int]]] = {}
+        for event in own:
+            if event["kind"] == "purchase":
+                forms.setdefault(event["order_id"], set()).add((event["time"], event["amount"]))
+        orders = sorted((*max(met), len(met) > 1) for met in forms.values())
+        found[user] = ([hour for hour in hours if hour < hours[0] + 24 * HOUR_DAYS], orders)
+    return found
 
 
 def text(answers: Any) -> str:

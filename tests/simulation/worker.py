@@ -15,7 +15,7 @@ from simulation.app import NAMES, SimApp, SimStream
 from simulation.doubles import QUIET, Credulous, Store
 from simulation.ledgers import SimLedger, SimTableLedger
 from simulation.slack import SimNotifier
-from simulation.streams import PARTITIONS, TOPICS
+from simulation.streams import HOUR_DAYS, PARTITIONS, TOPICS
 from stream_app.agents import ingest, judge, merge, notify
 from stream_app.codecs.events import EventDecoder
 from stream_app.codecs.rows import MARKER_KEY, Marker, decode_marker
@@ -108,7 +108,7 @@ class SimWorker:
         return SourceConfig(
             definitions=made.definitions, dimensions=made.dimensions, calendar=self.world.calendar, max_values=100,
             fingerprint="simulated", topics=self.topics, lateness=made.lateness, idle_after=made.idle_after,
-            partials_interval=4.0, clock=self._clock, monotonic=self.world.loop.time,
+            orders=True, hour_days=HOUR_DAYS, partials_interval=4.0, clock=self._clock, monotonic=self.world.loop.time,
             decoder=lambda: EventDecoder(dimensions=made.dimensions, currency="USD", future_tolerance_ms=10**12),
         )  # fmt: skip
 
