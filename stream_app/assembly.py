@@ -15,7 +15,7 @@ from stream_app.domain.events import rfc3339
 from stream_app.domain.migration import Migrate, plan
 from stream_app.engine.changelog import newest_markers
 from stream_app.engine.control import state_id
-from stream_app.engine.source import SourceConfig
+from stream_app.engine.source_config import SourceConfig
 from stream_app.engine.stored import accept, digest
 from stream_app.engine.topics import Topics
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from stream_app.domain.metrics.census.asked import Asked
     from stream_app.domain.metrics.tally import Tally
     from stream_app.engine.ledger import Ledger
-    from stream_app.engine.source import SourceConfig
+    from stream_app.engine.source_config import SourceConfig
     from stream_app.engine.tables import TableLedger
     from stream_app.notifiers.base import Notifier
     from stream_app.settings import Settings

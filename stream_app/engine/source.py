@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,22 +20,23 @@ from stream_app.domain.fingerprint import of_figures, row_format
 from stream_app.domain.metrics.figures import OF_ORDERS, counting
 from stream_app.domain.metrics.live import LivePopulation
 from stream_app.domain.orders import OrderTable
-from stream_app.domain.periods import DAY_MS, HORIZON, Calendar, Grain
+from stream_app.domain.periods import DAY_MS, HORIZON, Grain
 from stream_app.domain.users import UserTable
 from stream_app.domain.watermarks import Progress, watermark
 from stream_app.engine.ledger import Commit
+from stream_app.engine.source_config import ChunkCounts
 from stream_app.engine.stored import ANEW, Accepted, accept, check_offset
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
-    from stream_app.codecs.events import EventDecoder
-    from stream_app.domain.events import Definition, EventBatch
+    from stream_app.domain.events import EventBatch
     from stream_app.domain.metrics.census.asked import Asked
     from stream_app.domain.metrics.tally import Tally
     from stream_app.engine.changelog import ChangelogPart
     from stream_app.engine.chunks import Chunk
-    from stream_app.engine.ledger import Ledger, Written
+    from stream_app.engine.ledger import Ledger
+    from stream_app.engine.source_config import Observer, SourceConfig
 
 log = logging.getLogger(__name__)
 
@@ -46,73 +47,6 @@ MAX_PENDING = 20_000
 CENSUS_SECONDS = 30.0
 #: So many orders are sorted beside the event loop.
 _MANY_ORDERS = 200_000
-
-
-@dataclass(frozen=True)
-class SourceConfig:
-    """What every source partition is made from.
-
-    Attributes:
-        definitions, calendar, dimensions, max_values: what is counted; see `domain`.
-        fingerprint: of these; a changelog written under another one is migrated or refused.
-        topics: the source topics.
-        lateness, idle_after: allowed lateness and how long without records makes a source idle (ms).
-        partials_interval: seconds between publications of counters.
-        clock: wall clock (ms).
-        decoder: makes an event decoder.
-        monotonic: seconds that never go back, for intervals.
-        letter_limit: the most bytes of a dead letter; None for any.
-        partitions: how many source partitions there are; 0: not checked against the state's.
-        orders: whether orders are kept.
-        hour_days: of how many days since a user's first event the active hours are kept.
-        atomic: a commit is written wholly or not at all.
-        migrated: by partition, how often its state had been migrated when this worker started; a state migrated since
-            belongs to newer workers. None: none does.
-    """
-
-    definitions: tuple[Definition, ...]
-    calendar: Calendar
-    dimensions: tuple[str, ...]
-    max_values: int
-    fingerprint: str
-    topics: tuple[str, ...]
-    lateness: int
-    idle_after: int
-    partials_interval: float
-    clock: Callable[[], int]
-    decoder: Callable[[], EventDecoder]
-    monotonic: Callable[[], float] = time.monotonic
-    letter_limit: int | None = None
-    partitions: int = 0
-    orders: bool = False
-    hour_days: int = 0
-    atomic: bool = True
-    migrated: Mapping[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkCounts:
-    """What became of the records of a chunk: read = counted + dead-lettered + dropped."""
-
-    read: int
-    counted: int
-    dead_lettered: int
-    dropped: int
-    late: int
-    reasons: list[str]
-
-
-class Observer(Protocol):
-    """What the engine reports, for metrics."""
-
-    def chunk(self, topic: str, counts: ChunkCounts, seconds: float) -> None:
-        """A chunk was counted."""
-
-    def commit(self, outcome: str, seconds: float, written: Written | None = None) -> None:
-        """A commit ended: `committed`, with what was written, `fenced` or `failed`."""
-
-    def recovered(self, partition: int, users: int, seconds: float) -> None:
-        """A source partition's state was restored."""
 
 
 @dataclass

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stream_app.engine.changelog import ChangelogPart
     from stream_app.engine.chunks import Chunk
     from stream_app.engine.ledger import Ledger
-    from stream_app.engine.source import Observer, SourceConfig
+    from stream_app.engine.source_config import Observer, SourceConfig
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from stream_app.codecs.rows import Marker
     from stream_app.domain.rows import Layout
-    from stream_app.engine.source import SourceConfig
+    from stream_app.engine.source_config import SourceConfig
 
 log = logging.getLogger(__name__)
 

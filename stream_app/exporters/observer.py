@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stream_app.engine.ledger import Written
-    from stream_app.engine.source import ChunkCounts
+    from stream_app.engine.source_config import ChunkCounts
     from stream_app.exporters.prometheus import Metrics
 
 

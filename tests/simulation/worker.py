@@ -22,7 +22,7 @@ from stream_app.codecs.rows import MARKER_KEY, Marker, decode_marker
 from stream_app.domain.merging import Merged
 from stream_app.engine.changelog import ChangelogPart
 from stream_app.engine.chunks import Chunk
-from stream_app.engine.source import SourceConfig
+from stream_app.engine.source_config import SourceConfig
 from stream_app.engine.sources import Sources
 from stream_app.engine.tables import Tables
 from stream_app.outlets import Outlets

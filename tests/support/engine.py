@@ -15,7 +15,8 @@ from stream_app.domain.periods import Calendar
 from stream_app.engine.changelog import ChangelogPart
 from stream_app.engine.chunks import Chunk
 from stream_app.engine.ledger import Commit, Fenced, Written
-from stream_app.engine.source import SourceConfig, SourcePartition
+from stream_app.engine.source import SourcePartition
+from stream_app.engine.source_config import SourceConfig
 from stream_app.engine.sources import Sources
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from stream_app.domain.periods import Grain
 from stream_app.domain.rows import LATER
 
 if TYPE_CHECKING:
-    from stream_app.engine.source import SourceConfig, SourcePartition
+    from stream_app.engine.source import SourcePartition
+    from stream_app.engine.source_config import SourceConfig
 
 KEEPING = config(orders=True)
 

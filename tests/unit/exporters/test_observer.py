@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import generate_latest
 
 from stream_app.engine.ledger import Commit
-from stream_app.engine.source import ChunkCounts
+from stream_app.engine.source_config import ChunkCounts
 from stream_app.exporters.observer import MetricsObserver
 from stream_app.exporters.prometheus import Metrics
 
