@@ -28,13 +28,15 @@ ZONES = {
 #: Times of day (ms after local midnight), most of them at its edges.
 MOMENTS = (0, 1, -1, 15 * MINUTE, -15 * MINUTE, HOUR, HOUR - 1, 2 * HOUR, 150 * MINUTE, 3 * HOUR, 12 * HOUR,
            23 * HOUR, 24 * HOUR - 1)  # fmt: skip
+#: Short ones, which the gaps between days near each other reach; and those near what rings hold.
+_WINDOWS = st.sampled_from((None, None, 1, 1, 2, 2, 3, 3, 4, 7, 30, 100, 127, 128, 129, 366))
 PLANS = (None, "", "a", "b", "(other)")
 CHANNELS = (None, "web", "app", True, 7)
 DEFINITIONS = (
     ENGAGEMENT,
     REPURCHASE,
-    Definition("visit-then-buy", "visit", "purchase", 7),
-    Definition("buy-then-visit", "purchase", "visit", 14),
+    Definition("visit-then-buy", "visit", "purchase", 2),
+    Definition("buy-then-visit", "purchase", "visit", 4),
     Definition("web", "any", "any", 30, (("channel", "web"),), (("channel", "web"),)),
     Definition("from-web", "any", "any", 10, start_where=(("channel", "web"),)),
     Definition("true-a", "visit", "any", 3, return_where=(("channel", "true"), ("plan", "a"))),
@@ -164,7 +166,7 @@ def cases(
         if live and grain is Grain.HOUR:
             asked["cohorts"] = "first"
     if "window" in TAKEN_BY and figure in TAKEN_BY["window"]:
-        window = draw(st.one_of(st.none(), st.integers(1, 12), st.sampled_from((28, 30, 100, 127, 128, 129, 366))))
+        window = draw(_WINDOWS)
         asked["window"] = window or (30 if figure == "stickiness" else definition.inactivity_days)
         given |= {"window": str(window)} if window else {}
     if draw(st.booleans()):
