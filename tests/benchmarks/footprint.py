@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.footprint [--users 2000000] [--short]
 
-Users of skewed activity over two months, 15 % of whom buy, two definitions, two dimensions, four source partitions.
+Users of skewed activity over two months, 15 % of whom buy, two definitions, two dimensions, four source partitions;
+orders and active hours are kept as by default.
 Their rows are written to a changelog on a Kafka of its own, as commits write them; then `stream-app run` is started on
 it, pinned to one core. Said are: the bytes of the tables for each user, in this process; the memory of the worker
 (resident, and more than that of a worker without users) for each user; the users it recovers a second, from taking a
@@ -31,9 +32,11 @@ from aiokafka import AIOKafkaProducer
 from support.workers import Worker
 
 from stream_app.assembly import topics_of
+from stream_app.codecs import orders as order_records
 from stream_app.codecs.rows import MARKER_KEY, Marker, RowEncoder, Source, encode_marker
 from stream_app.domain.counters import Segments
-from stream_app.domain.events import ENGAGEMENT, REPURCHASE, EventBatch, Kind
+from stream_app.domain.events import EventBatch, Kind
+from stream_app.domain.orders import OrderTable
 from stream_app.domain.periods import DAY_MS, Calendar
 from stream_app.domain.users import UserTable
 from stream_app.engine.ledger import BATCH_BYTES, send_batches
@@ -80,23 +83,28 @@ def batches(users: np.ndarray, rng: np.random.Generator) -> Iterator[EventBatch]
             )  # fmt: skip
 
 
-async def store(bootstrap: str, settings: Settings, count: int) -> tuple[int, int, int]:
-    """Writes the users' rows; returns the bytes of all tables, the bytes of all rows, and the events."""
+async def store(bootstrap: str, settings: Settings, count: int) -> tuple[int, int, int, int]:
+    """Writes the users' rows and orders; returns the bytes of all tables, of all rows, the events and the orders."""
     names = topics_of(settings)
     kafka: dict[str, object] = {"bootstrap_servers": bootstrap}
     await TopicAdmin(kafka, 1).prepare(names, PARTITIONS)
     every = np.arange(count)
     placed = np.array([partition_of(b"user-%09d" % user) for user in range(count)])
-    table_bytes = row_bytes = events = 0
+    table_bytes = row_bytes = events = bought = 0
     async with AIOKafkaProducer(max_batch_size=BATCH_BYTES, max_request_size=2 * BATCH_BYTES, **kafka) as producer:
         for number in range(PARTITIONS):
-            table = UserTable((ENGAGEMENT, REPURCHASE), Calendar(), Segments(DIMENSIONS))
+            segments = Segments(DIMENSIONS)
+            table = UserTable(settings.definitions, Calendar(), segments, hour_days=settings.hour_days)
+            orders = OrderTable()
             latest = 0
             for batch in batches(every[placed == number], np.random.default_rng(number)):
-                table.advance(batch)
+                numbers = table.users_of(batch)
+                table.advance_users(batch, numbers)
+                orders.join(numbers, batch)
                 events += len(batch)
                 latest = max(latest, int(batch.times.max()))
-            table_bytes += table.nbytes
+            table_bytes += table.nbytes + orders.nbytes
+            bought += len(orders)
             users, places = table.take_dirty()
             encoder = RowEncoder(table)
             for start in range(0, len(users), CHUNK):
@@ -105,6 +113,12 @@ async def store(bootstrap: str, settings: Settings, count: int) -> tuple[int, in
                 await asyncio.gather(
                     *await send_batches(producer, names.changelog, number, users[start : start + CHUNK], rows)
                 )
+            more = order_records.encode(orders, *orders.take_dirty())
+            for start in range(0, len(more.keys), CHUNK):
+                part = slice(start, start + CHUNK)
+                await asyncio.gather(
+                    *await send_batches(producer, names.changelog, number, more.keys[part], more.values[part])
+                )
             marker = Marker(
                 fingerprint=settings.fingerprint, epoch=1, watermark=latest,
                 sources={topic: Source(0, latest) for topic in names.sources},
@@ -112,9 +126,9 @@ async def store(bootstrap: str, settings: Settings, count: int) -> tuple[int, in
                 partitions=PARTITIONS,
             )  # fmt: skip
             await producer.send_and_wait(names.changelog, key=MARKER_KEY, value=encode_marker(marker), partition=number)
-            del table, users, places
+            del table, orders, more, users, places
             gc.collect()
-    return table_bytes, row_bytes, events
+    return table_bytes, row_bytes, events, bought
 
 
 def resident(worker: Worker) -> int:
@@ -167,9 +181,9 @@ def measure(bootstrap: str, cores: Cores, folder: Path, count: int) -> None:
     finally:
         empty.kill()
     settings = Settings(broker=bootstrap, app_id=ids[1], dimensions=DIMENSIONS, **topics[1])
-    table_bytes, row_bytes, events = asyncio.run(store(bootstrap, settings, count))
+    table_bytes, row_bytes, events, bought = asyncio.run(store(bootstrap, settings, count))
     print(
-        f"{count:,} users of {events:,} events: {table_bytes / count:.0f} bytes a user in tables, "
+        f"{count:,} users of {events:,} events, {bought:,} orders: {table_bytes / count:.0f} bytes a user in tables, "
         f"{row_bytes / count:.0f} a stored row",
         flush=True,
     )

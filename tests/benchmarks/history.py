@@ -24,14 +24,19 @@ from rich.console import Console
 from rich.table import Table
 
 from stream_app.agents.merge import apply
+from stream_app.codecs import orders as order_records
 from stream_app.codecs.partials import PageEncoder
 from stream_app.codecs.rows import RowEncoder
 from stream_app.domain.counters import Counters, Segments
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE, EventBatch, Kind
 from stream_app.domain.merging import Merged
-from stream_app.domain.periods import DAY_MS, Calendar
+from stream_app.domain.metrics.counted import asked_at
+from stream_app.domain.metrics.query import Query
+from stream_app.domain.orders import OrderTable
+from stream_app.domain.periods import DAY_MS, Calendar, Grain
 from stream_app.domain.users import UserTable
 from stream_app.domain.watermarks import Progress
+from stream_app.settings.model import DEFAULTS
 from stream_app.stores.embedded import EmbeddedRedis
 from stream_app.stores.redis import RedisStore
 from stream_app.web.matrices import Matrices
@@ -46,9 +51,7 @@ FIRST_DAY = 19_000
 LEAVE = 0.03
 CHUNK, CHUNKS_A_COMMIT = 5_000, 2
 MEAN_OF = 5
-QUERY = {
-    "definition": "engagement", "grain": "day", "kind": "classic", "segment": "plan", "top": 20, "cohorts": None,
-}  # fmt: skip
+QUERY = Query("retention", ENGAGEMENT, Grain.DAY, kind="classic", dimension="plan")
 
 
 class Traffic:
@@ -103,7 +106,8 @@ class Engine:
     def __init__(self, store: RedisStore, reader: RedisStore) -> None:
         calendar = Calendar()
         self.segments = Segments(DIMENSIONS)
-        self.table = UserTable(DEFINITIONS, calendar, self.segments)
+        self.table = UserTable(DEFINITIONS, calendar, self.segments, hour_days=DEFAULTS["hour_days"])
+        self.orders = OrderTable()
         self.counters = Counters(self.segments)
         self.rows, self.pages = RowEncoder(self.table), PageEncoder(self.segments, 0)
         self.merged = Merged(calendar, DEFINITIONS, DIMENSIONS, partitions=1, lateness=0)
@@ -112,13 +116,15 @@ class Engine:
 
     def count(self, batch: EventBatch, clock: Clock) -> None:
         with clock.stage("users"):
-            self.counters.apply(self.table.advance(batch))
+            users = self.table.users_of(batch)
+            self.counters.apply(self.table.advance_users(batch, users))
+            self.orders.join(users, batch)
         clock.events += len(batch)
 
     async def commit(self, reached: int, clock: Clock) -> None:
         with clock.stage("rows"):
             _, places = self.table.take_dirty()
-            values = self.rows.encode(places)
+            values = self.rows.encode(places) + order_records.encode(self.orders, *self.orders.take_dirty()).values
         with clock.stage("counters"):  # they wait for this, then are counted all at once
             partials = self.pages.changed(self.counters, 1)
         self.row_bytes += sum(map(len, values))
@@ -138,7 +144,7 @@ class Engine:
         snapshot = await self.reader.snapshot()
         read = time.process_time()
         assert snapshot is not None
-        self.matrices.retention(snapshot, QUERY)
+        self.matrices.retention(snapshot, asked_at(snapshot, QUERY))
         return read - started, time.process_time() - read
 
     def fold(self) -> float:
@@ -177,7 +183,8 @@ async def run(days: Sequence[int], active: int, events: int) -> Table:
             read, answer = await engine.query()
             spent = [clock.spent[stage] / clock.events * 1e6 for stage in STAGES]
             found.append([
-                f"{len(engine.table):,}", f"{engine.table.nbytes / 1e6:.1f}", *(f"{us:.2f}" for us in spent),
+                f"{len(engine.table):,}", f"{(engine.table.nbytes + engine.orders.nbytes) / 1e6:.1f}",
+                *(f"{us:.2f}" for us in spent),
                 f"{sum(spent):.2f}", f"{engine.row_count / clock.events:.2f}",
                 f"{engine.row_bytes / engine.row_count:.0f}", f"{engine.partials / (MEAN_OF + 1) / commits:.0f}",
                 f"{read * 1e3:.1f}", f"{answer * 1e3:.1f}", f"{engine.fold() * 1e3:.0f}",

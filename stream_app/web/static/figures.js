@@ -55,6 +55,7 @@ export const FIGURES = {
     says: (answer, { all }) =>
       `Share of ${count(all.size)} customers ${answer.kind === "churn" ? "not churned yet" : "not back yet"}, by days since the first (Kaplan-Meier, 95 % interval). Median: ${all.median === null ? "not reached" : `${count(all.median)} days`}.`,
     rows: ({ all }) => all.days.map((day, n) => ({ day, survival: all.survival[n], low: all.low[n], high: all.high[n], at_risk: all.at_risk[n], died: all.died[n] })),
+    steps: ({ all }) => daily(all),
     form: "share",
     lines: ["survival", "low", "high"],
     at: (row) => `day ${row.day}`,
@@ -94,10 +95,11 @@ export class Figure {
     const at = view.at ?? ((row) => (row.date ? date(row.date) : period(row.start, answer.grain)));
     const rows = part ? view.rows(part) : [];
     const late = rows.slice(view.at ? 0 : -SHOWN);
+    const drawn = view.steps && rows.length ? view.steps(part) : late;
     const shown = form[view.form ?? "count"];
     const lines = view.lines.map((line, n) => ({ name: LINES[n], label: words(line), of: (row) => row[line], shown }));
     this.curve.show(
-      late,
+      drawn,
       {
         lines,
         at,
@@ -109,7 +111,7 @@ export class Figure {
       },
       [name, part?.segment],
     );
-    this.#list(view, late.toReversed(), at, form);
+    this.#list(view, view.at ? late : late.toReversed(), at, form);
     return part ? view.says(answer, part, form) : "";
   }
 
@@ -121,6 +123,16 @@ export class Figure {
     const line = (row) => make("tr", {}, make("th", { scope: "row" }, at(row)), ...view.columns.map(([, of, kind]) => make("td", {}, form[kind ?? "count"](row[of]))));
     this.table.replaceChildren(...(rows.length ? [make("table", { "aria-labelledby": "retention-title" }, make("thead", {}, head), make("tbody", {}, ...rows.map(line)))] : []));
   }
+}
+
+/** A Kaplan-Meier curve by day, from all on day 0 on: between two days with events it stays as it is. */
+function daily({ days, survival, low, high, at_risk, died, size }) {
+  const rows = [{ day: 0, survival: 1, low: 1, high: 1, at_risk: size, died: 0 }];
+  days.forEach((day, n) => {
+    for (let before = rows.length; before < day; before++) rows.push({ ...rows.at(-1), day: before, at_risk: null, died: 0 });
+    rows[day] = { day, survival: survival[n], low: low[n], high: high[n], at_risk: at_risk[n], died: died[n] };
+  });
+  return rows;
 }
 
 /** How values are written; null is not zero. */
