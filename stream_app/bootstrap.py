@@ -74,6 +74,9 @@ class Service:
         self.rules = rules_of(settings)
         self.names = topics_of(settings)
         self.metrics = Metrics(top=settings.top_values)
+        for definition in settings.definitions:
+            if definition.counted:  # from 0 on: a rate of what begins with its first value misses that one
+                self.metrics.corrected_cells.labels(definition.name)
         self.health = HealthBoard()
         self._kafka: dict[str, object] = {"bootstrap_servers": settings.bootstrap_servers, "client_id": settings.app_id}
         self._fingerprint = of_figures(settings.fingerprint)

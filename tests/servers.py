@@ -17,7 +17,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -162,6 +162,17 @@ class KafkaBroker:
 
     def wipe(self) -> None:
         self._must("wipe")
+
+
+@contextlib.contextmanager
+def running_broker(data: Path) -> Iterator[KafkaBroker]:
+    """A broker of one's own; nothing is left of it."""
+    broker = KafkaBroker(data)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.wipe()
 
 
 async def topic(bootstrap: str, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:

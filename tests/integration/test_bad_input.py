@@ -256,7 +256,9 @@ def test_a_file_of_events_that_is_not_there() -> None:
 
 def test_a_file_without_one_event(tmp_path: Path) -> None:
     file = written(tmp_path / "prose.txt", "It was a dark and stormy night;\nthe rain fell in torrents.\n")
-    named(refused("analyze", file), file, "none of its 2 records is an event", "line 1", "not_json")
+    named(refused("analyze", file), file, "user_id: no such column", "--map user_id=COLUMN")
+    lines = refused("analyze", file, "--format", "jsonl")
+    named(lines, file, "none of its 2 records is an event", "line 1", "not_json")
 
 
 def test_an_end_that_is_no_instant(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The servers that integration tests stand on do what those tests rely on."""
 
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,13 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 from selenium import webdriver
 
 Topic = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture(scope="module")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.KafkaBroker]:
+    """One to kill: that of all tests has many topics by now, and reads every log again after a crash."""
+    with servers.running_broker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
 
 
 async def write(broker: servers.KafkaBroker, topic: str, values: range) -> None:

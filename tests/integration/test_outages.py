@@ -8,14 +8,24 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING
 
+import pytest
 import servers
 from support.cluster import PARTITIONS, Cluster, assert_matrix, closing_visit, log_records, pieces
 from support.workers import produce
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.workers import Worker
 
 STOP_SECONDS = 10.0
+
+
+@pytest.fixture(scope="module")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.KafkaBroker]:
+    """One to kill: that of all tests has many topics by now, and reads every log again after a crash."""
+    with servers.running_broker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
 
 
 def counted(worker: Worker) -> int:
