@@ -48,7 +48,8 @@ KEPT = (Grain.DAY, Grain.WEEK, Grain.MONTH)
 HORIZON: dict[Grain, int] = {
     Grain.HOUR: 768, Grain.DAY: 384, Grain.WEEK: 128, Grain.MONTH: 64, Grain.QUARTER: 21, Grain.HALF_YEAR: 10,
 }  # fmt: skip
-_MONTHS = {Grain.MONTH: 1, Grain.QUARTER: 3, Grain.HALF_YEAR: 6}
+#: Months of a grain that is made of them.
+MONTHS = {Grain.MONTH: 1, Grain.QUARTER: 3, Grain.HALF_YEAR: 6}
 
 
 class Calendar:
@@ -135,13 +136,14 @@ class Calendar:
         if grain is Grain.WEEK:
             return (days + self._week_shift) // 7
         months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-        return months if grain is Grain.MONTH else months // _MONTHS[grain]
+        return months if grain is Grain.MONTH else months // MONTHS[grain]
 
     def period(self, grain: Grain, day: int) -> int:
         """The period of one local day."""
         return int(self.periods(grain, np.array([day], np.int64))[0])
 
-    def _one(self, grain: Grain, time: int) -> int:
+    def period_at(self, grain: Grain, time: int) -> int:
+        """The period of one instant (ms)."""
         return int(self.at(grain, np.array([time], np.int64))[0])
 
     def first_day(self, grain: Grain, ordinal: int) -> int:
@@ -152,7 +154,7 @@ class Calendar:
             return ordinal
         if grain is Grain.WEEK:
             return ordinal * 7 - self._week_shift
-        return int(np.datetime64(ordinal * _MONTHS[grain], "M").astype("datetime64[D]").astype(np.int64))
+        return int(np.datetime64(ordinal * MONTHS[grain], "M").astype("datetime64[D]").astype(np.int64))
 
     def start_date(self, grain: Grain, ordinal: int) -> str:
         """The local date a period begins on, as `YYYY-MM-DD`; of an hour, its local time with the offset to UTC."""
@@ -175,7 +177,7 @@ class Calendar:
         if grain is Grain.HOUR:
             begins = [ordinal * HOUR_MS - within for within in np.unique(offsets % HOUR_MS).tolist()]
             begins += starts[np.abs(starts - ordinal * HOUR_MS) < 2 * HOUR_MS].tolist()
-            return int(min(t for t in begins if self._one(grain, t - 1) < ordinal <= self._one(grain, t)))
+            return int(min(t for t in begins if self.period_at(grain, t - 1) < ordinal <= self.period_at(grain, t)))
         day = self.first_day(grain, ordinal)
         # The day begins at its local midnight under one of the offsets in force around it, or, where a clock
         # change skips midnight, at the change itself.
@@ -192,7 +194,7 @@ class Calendar:
 
     def last_closed(self, grain: Grain, watermark: int) -> int:
         """The latest period whose end the watermark (ms) has reached; every earlier one is closed too."""
-        current = self._one(grain, watermark)
+        current = self.period_at(grain, watermark)
         # Clocks set back just after midnight go through the end of a day again, which has been reached before.
         return current if self.end(grain, current) <= watermark else current - 1
 

@@ -56,10 +56,7 @@ class FileSlice:
             return Pairs(users, units)
         low = int(units.min())
         of_day = self._calendar.periods(grain, np.arange(low, int(units.max()) + 1))
-        periods = of_day[units - low]
-        new = np.ones(users.size, np.bool_)
-        new[1:] = (users[1:] != users[:-1]) | (periods[1:] != periods[:-1])
-        return Pairs(users[new], periods[new])
+        return Pairs(users, of_day[units - low]).once()
 
     def orders(self) -> Orders:
         """The orders and refunds."""

@@ -134,14 +134,12 @@ def bad_ids(texts: Texts, *, size: int | None = None, characters: int | None = N
     return bad
 
 
-class Lazy(Sequence[str]):
-    """Texts of a column, of which few are asked for: each is made when it is."""
+class _Made(Sequence[str]):
+    """Texts of which few are asked for: each is made when it is."""
 
-    def __init__(self, texts: Texts) -> None:
-        self._texts = texts
-
-    def __len__(self) -> int:
-        return len(self._texts)
+    def at(self, place: int) -> str:
+        """The text at a place."""
+        raise NotImplementedError
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -149,14 +147,28 @@ class Lazy(Sequence[str]):
     def __getitem__(self, place: slice) -> list[str]: ...
     def __getitem__(self, place: int | slice) -> str | list[str]:
         if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(len(self)))]
+            return [self.at(i) for i in range(*place.indices(len(self)))]
+        return self.at(place)
+
+
+class Lazy(_Made):
+    """Texts of a column."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def at(self, place: int) -> str:
+        """The text at a place."""
         return (self._texts.at(place) or b"").decode()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._texts.strings())
 
 
-class Numbered(Sequence[str]):
+class Numbered(_Made):
     """Ids made of row numbers: an earlier row's comes first in the order of texts."""
 
     def __init__(self, rows: Ints) -> None:
@@ -165,13 +177,8 @@ class Numbered(Sequence[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, place: int) -> str: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[str]: ...
-    def __getitem__(self, place: int | slice) -> str | list[str]:
-        if isinstance(place, slice):
-            return [f"{row:015d}" for row in self._rows[place].tolist()]
+    def at(self, place: int) -> str:
+        """The text at a place."""
         return f"{int(self._rows[place]):015d}"
 
     def __iter__(self) -> Iterator[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.cluster import PARTITIONS, Cluster
 
+from stream_app.stores.embedded import EmbeddedRedis
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
@@ -24,3 +26,14 @@ async def cluster(
     await topic(made.visits, PARTITIONS)
     yield made
     made.kill()
+
+
+@pytest.fixture(params=["embedded", pytest.param("server", marks=pytest.mark.redis_server)])
+async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A Redis of either kind."""
+    if request.param == "server":
+        yield request.getfixturevalue("redis_url")
+    else:
+        server = await EmbeddedRedis.start()
+        yield f"unix://{server.socket}"
+        await server.stop()

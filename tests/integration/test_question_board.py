@@ -11,21 +11,10 @@ from servers import eventually
 
 from stream_app.stores import board as boards
 from stream_app.stores.base import StoreUnavailable
-from stream_app.stores.embedded import EmbeddedRedis
 from stream_app.stores.redis import RedisStore
 
 if TYPE_CHECKING:
     from stream_app.stores.board import QuestionBoard
-
-
-@pytest.fixture(params=["embedded", pytest.param("server", marks=pytest.mark.redis_server)])
-async def url(request):
-    if request.param == "server":
-        yield request.getfixturevalue("redis_url")
-    else:
-        server = await EmbeddedRedis.start()
-        yield f"unix://{server.socket}"
-        await server.stop()
 
 
 @pytest.fixture

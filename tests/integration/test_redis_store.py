@@ -27,22 +27,11 @@ from stream_app.domain.errors import ConfigurationError, ConnectionFailedError
 from stream_app.domain.events import ENGAGEMENT, Definition
 from stream_app.domain.metrics.snapshot import Corrections
 from stream_app.stores.base import StoreUnavailable
-from stream_app.stores.embedded import EmbeddedRedis
 from stream_app.stores.layout import CHANGES_KEPT
 from stream_app.stores.redis import RedisStore
 from stream_app.stores.shelf import KEPT
 
 APP = "store-test"
-
-
-@pytest.fixture(params=["embedded", pytest.param("server", marks=pytest.mark.redis_server)])
-async def url(request):
-    if request.param == "server":
-        yield request.getfixturevalue("redis_url")
-    else:
-        server = await EmbeddedRedis.start()
-        yield f"unix://{server.socket}"
-        await server.stop()
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import lifelines
 import pytest
 from oracle.survival import curve
 from support.population import figure
 
-lifelines = pytest.importorskip("lifelines")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 DAY = 86_400_000

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stream_app.domain.events import rfc3339
 from stream_app.domain.metrics.query import ParameterError
 from stream_app.domain.periods import Grain
@@ -99,7 +97,7 @@ def _on_boundary(query: Query, calendar: Calendar) -> bool:
     if until is None or query.figure == "value":  # each order has its time
         return True
     unit = _unit(query)
-    return calendar.start(unit, int(calendar.at(unit, np.array([until]))[0])) == until
+    return calendar.start(unit, calendar.period_at(unit, until)) == until
 
 
 def _article(grain: Grain) -> str:

@@ -10,7 +10,7 @@ from stream_app.domain import bits
 from stream_app.domain.bits import true_at
 from stream_app.domain.errors import QueryError
 from stream_app.domain.metrics.population import Orders, Pairs, no_pairs
-from stream_app.domain.periods import HORIZON, KEPT, Grain
+from stream_app.domain.periods import HORIZON, KEPT, MONTHS, Grain
 from stream_app.domain.rows import LATER
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ class LiveSlice:
             near = beyond[near]
             recent = calendar.periods(held, rows["last_day"].astype(np.int64)[near] - age)
             past = recent - first[near] >= HORIZON[held]
-            near, recent = _changes(*_risen(near[past], recent[past]))
+            near, recent = _risen(near[past], recent[past]).once()
             at = np.searchsorted(of, near, side="right")
             of, periods = np.insert(of, at, near), np.insert(periods, at, recent)
         if held is not grain:
-            of, periods = _changes(of, periods // (3 if grain is Grain.QUARTER else 6))
+            of, periods = Pairs(of, periods // MONTHS[grain]).once()
         return Pairs(users[of], periods)
 
     def orders(self) -> Orders:
@@ -147,14 +147,7 @@ def kept(table: UserTable, what: Filter) -> Activity:
     )
 
 
-def _risen(users: Ints, periods: Ints) -> tuple[Ints, Ints]:
+def _risen(users: Ints, periods: Ints) -> Pairs:
     """Pairs by user and then by period; users rise already."""
     order = np.lexsort((periods, users))
-    return users[order], periods[order]
-
-
-def _changes(users: Ints, periods: Ints) -> tuple[Ints, Ints]:
-    """Pairs in order, each once."""
-    new = np.ones(users.size, np.bool_)
-    new[1:] = (users[1:] != users[:-1]) | (periods[1:] != periods[:-1])
-    return users[new], periods[new]
+    return Pairs(users[order], periods[order])

@@ -33,6 +33,20 @@ class Pairs(NamedTuple):
     users: Ints
     periods: Ints
 
+    def where(self, keep: NDArray[np.bool_]) -> Pairs:
+        """The pairs that are to be kept (m,)."""
+        return Pairs(self.users[keep], self.periods[keep])
+
+    def changes(self) -> NDArray[np.bool_]:
+        """Which pairs differ from the one before, shape (m,): of columns in order that hold some more than once."""
+        found = np.ones(self.users.size, np.bool_)
+        found[1:] = (self.users[1:] != self.users[:-1]) | (self.periods[1:] != self.periods[:-1])
+        return found
+
+    def once(self) -> Pairs:
+        """Each pair once, of columns in order that hold some more than once."""
+        return self.where(self.changes())
+
 
 class Orders(NamedTuple):
     """Orders and refunds, each once, by user and then by time.

@@ -65,14 +65,14 @@ class Asked:
         """The latest period of which anything is known: of the last event, or of the instant before the watermark."""
         known = [min(t, self.end - 1) for t in (self.last_event, None if self.as_of is None else self.as_of - 1)
                  if t is not None]  # fmt: skip
-        return int(self.calendar.at(grain, np.array([max(known)]))[0]) if known else None
+        return self.calendar.period_at(grain, max(known)) if known else None
 
     def first_shown(self, grain: Grain) -> int | None:
         """The first period that begins at or after `from`; None where all are shown."""
         begin = self.query.begin
         if begin is None:
             return None
-        period = int(self.calendar.at(grain, np.array([begin]))[0])
+        period = self.calendar.period_at(grain, begin)
         return period if self.calendar.start(grain, period) >= begin else period + 1
 
     def cut(self, grain: Grain) -> int | None:
@@ -82,7 +82,7 @@ class Asked:
         `analyze` leaves it out before, the service is asked for boundaries of periods only.
         """
         until = self.query.until
-        return None if until is None else int(self.calendar.at(grain, np.array([until - 1]))[0]) + 1
+        return None if until is None else self.calendar.period_at(grain, until - 1) + 1
 
     def known(self, grain: Grain, periods: Ints, tally: Tally) -> NDArray[np.bool_]:
         """Whether everything that users did in these periods is kept, shape (n,)."""
@@ -126,7 +126,8 @@ def segments(asked: Asked, tally: Tally) -> list[tuple[dict[str, str], Ints]]:
     users = dict(zip(cells.keys[:, 0].tolist(), cells.sums.tolist(), strict=True))
     ranked = sorted((p for p, count in users.items() if count), key=lambda p: (-users[p], tally.values[p]))
     shown = [place for place in ranked if tally.values[place] != OTHER][: asked.query.top]
-    rest = [place for place in ranked if place not in set(shown)]
+    chosen = set(shown)
+    rest = [place for place in ranked if place not in chosen]
     found: list[tuple[dict[str, str], Ints]] = [({dimension: tally.values[p]}, np.array([p])) for p in shown]
     if rest:
         found.append(({dimension: OTHER}, np.array(rest)))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stream_app.domain.metrics.census.series import opens
 from stream_app.domain.metrics.population import Pairs
 from stream_app.domain.periods import HORIZON, HOUR_MS, Grain
 
@@ -86,12 +85,7 @@ def _by_calendar(asked: Asked, users: Ints, cohorts: Ints) -> Members:
 
 def _until(asked: Asked, grain: Grain, pairs: Pairs) -> Pairs:
     cut = asked.cut(grain)
-    return pairs if cut is None else only(pairs, pairs.periods < cut)
-
-
-def only(pairs: Pairs, keep: NDArray[np.bool_]) -> Pairs:
-    """The pairs that are to be kept (m,)."""
-    return Pairs(pairs.users[keep], pairs.periods[keep])
+    return pairs if cut is None else pairs.where(pairs.periods < cut)
 
 
 def _windows(asked: Asked, part: Slice, users: Ints, began: Ints, hours: int) -> Pairs:
@@ -99,16 +93,9 @@ def _windows(asked: Asked, part: Slice, users: Ints, began: Ints, hours: int) ->
     returns = _until(asked, Grain.HOUR, part.active(asked.query.definition.return_filter, Grain.HOUR))
     origin = np.full(part.combos.size, np.iinfo(np.int64).max)
     origin[users] = began
-    returns = only(returns, returns.periods >= origin[returns.users])
+    returns = returns.where(returns.periods >= origin[returns.users])
     found = Pairs(returns.users, (returns.periods - origin[returns.users]) // hours)
-    return only(found, changes(found))
-
-
-def changes(pairs: Pairs) -> NDArray[np.bool_]:
-    """Which pairs differ from the one before, shape (m,)."""
-    found = opens(pairs)
-    found[1:] |= pairs.periods[1:] != pairs.periods[:-1]
-    return found
+    return found.once()
 
 
 def _returns(asked: Asked, part: Slice) -> Pairs:
@@ -122,7 +109,7 @@ def _returns(asked: Asked, part: Slice) -> Pairs:
     # The instant whose UTC hour gives an hour its ordinal lies within it.
     days = asked.calendar.days(subs.periods * HOUR_MS) if grain is Grain.HOUR else subs.periods
     found = Pairs(subs.users, asked.calendar.periods(query.grain, days))
-    first = np.flatnonzero(changes(found))
+    first = np.flatnonzero(found.changes())
     enough = first[np.diff(first, append=found.users.size) >= query.definition.min_active]
     return Pairs(found.users[enough], found.periods[enough])
 

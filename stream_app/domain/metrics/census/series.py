@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def upto(pairs: Pairs, last: int) -> Pairs:
     """The pairs of the periods up to `last`, which are those that have closed."""
     keep = pairs.periods <= last
-    return pairs if keep.all() else type(pairs)(pairs.users[keep], pairs.periods[keep])
+    return pairs if keep.all() else pairs.where(keep)
 
 
 def opens(pairs: Pairs) -> NDArray[np.bool_]:

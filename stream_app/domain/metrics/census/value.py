@@ -14,7 +14,7 @@ import numpy as np
 
 from stream_app.domain.metrics.census.asked import ratio
 from stream_app.domain.metrics.census.matrix import filled, frame_of
-from stream_app.domain.metrics.census.members import changes, first_cohorts, only
+from stream_app.domain.metrics.census.members import first_cohorts
 from stream_app.domain.metrics.census.series import columns, earliest, latest, line, of_segment, opens, shown
 from stream_app.domain.metrics.mean import nullable
 from stream_app.domain.metrics.population import Orders, Pairs
@@ -74,8 +74,8 @@ def _periods(orders: Orders, periods: Ints, places: Ints, tally: Tally) -> None:
     # In order already, but where clocks set back just after midnight go through the end of a day again.
     order = np.lexsort((periods, orders.users))
     every, amounts = Pairs(orders.users[order], periods[order]), orders.amounts[order]
-    first = changes(every)
-    payers, at = only(every, first), np.cumsum(first) - 1
+    first = every.changes()
+    payers, at = every.where(first), np.cumsum(first) - 1
     bought, paid = np.zeros((2, payers.users.size), np.int64)
     np.add.at(bought, at, amounts >= 0)
     np.add.at(paid, at, amounts)
