@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
-import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from stream_app.domain.errors import ConfigurationError, StreamAppError, Unanswe
 from stream_app.domain.fingerprint import of_figures
 from stream_app.domain.merging import Merged
 from stream_app.domain.metrics.kept import Kept
+from stream_app.ending import Ending
 from stream_app.engine.app import ServiceApp
 from stream_app.engine.changelog import read_changelog
 from stream_app.engine.control import GuardedLedger, Lookout, Superseded, read_control, state_id
@@ -40,7 +39,7 @@ from stream_app.web.health import HealthBoard
 from stream_app.web.server import WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import TextIO
 
     from stream_app.domain.alerts import Rule
@@ -67,9 +66,16 @@ class Service:
     Args:
         settings: checked settings.
         console: where the console notifier prints; standard output if absent.
+        stopping: called when the service begins to stop, whatever the reason.
     """
 
-    def __init__(self, settings: Settings, *, console: Callable[[], TextIO] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        console: Callable[[], TextIO] | None = None,
+        stopping: Callable[[], None] = lambda: None,
+    ) -> None:
         self.settings = settings
         self.rules = rules_of(settings)
         self.names = topics_of(settings)
@@ -81,12 +87,14 @@ class Service:
         self._kafka: dict[str, object] = {"bootstrap_servers": settings.bootstrap_servers, "client_id": settings.app_id}
         self._fingerprint = of_figures(settings.fingerprint)
         self._state = settings.app_id
-        self._console = console
+        self._console, self._stopping = console, stopping
         self._observer = MetricsObserver(self.metrics)
         self._exchange: Exchange | None = None
         self._partitions = 0
         # None: not yet since the assignment. Without rules there is something to judge too: alerts to withdraw.
         self._failure: asyncio.Future[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
+        self._ends: list[tuple[str, Callable[[], Awaitable[None]]]] = []  # of what was begun, the latest last
 
     async def start(self) -> None:
         """Connects, and begins to read.
@@ -95,41 +103,47 @@ class Service:
             StreamAppError: something is wrong that the message names; nothing is left running.
         """
         self._failure = asyncio.get_running_loop().create_future()
-        async with contextlib.AsyncExitStack() as undo:
-            settings = self.settings
-            self.store = await RedisStore.open(settings.redis, app_id=settings.app_id, fingerprint=self._fingerprint)
-            undo.push_async_callback(self.store.close)
-            self.web = WebServer(
-                settings.web_host, settings.web_port, self.store, self.health, self.metrics.registry,
-                status=self.status, top=settings.top_values, follow=FOLLOW_SECONDS, ask=self._ask,
-                observe=self._observer.census, kept=kept_by(settings), currency=settings.currency,
-                minor_units=settings.minor_units,
-            )  # fmt: skip
-            await self.web.start()
-            undo.push_async_callback(self.web.stop)
-            admin = TopicAdmin(self._kafka, settings.replication)
-            generation = 1
-            if await admin.exists(self.names.control):
-                generation = (await read_control(self._kafka, self.names.control)).generation
-            self.names, self._state = topics_of(settings, generation), state_id(settings.app_id, generation)
-            self._partitions = await admin.prepare(self.names, settings.partitions)
-            for doubt in admin.doubts:
-                log.warning("Kafka is set up in a doubtful way: %s.", doubt)
-            shared = not settings.embedded_broker and await has_transactions(self._kafka, settings.app_id)
-            if not shared and not settings.embedded_broker:
-                log.warning("The broker has no transactions: this worker must be the only one of app_id %s.",
-                            settings.app_id)  # fmt: skip
-            config = source_config(
-                settings, self.names, partitions=self._partitions, atomic=shared,
-                letter_limit=await admin.letter_limit(self.names.dead_letters),
-            )  # fmt: skip
-            config = await as_found(
-                config, self._kafka, self.names, admin, group=self._state, tolerance=settings.future_tolerance
-            )
-            self._lookout = Lookout(self._kafka, self.names.control, generation, self.fail)
-            exchange = self._compose(config, shared=shared)
-            await self.app.start()
-            undo.pop_all()
+        try:
+            await self._start()
+        except BaseException:  # cancelled, too: what Faust has begun by then does not end by itself
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        settings = self.settings
+        self.store = await RedisStore.open(settings.redis, app_id=settings.app_id, fingerprint=self._fingerprint)
+        self._ends.append(("store", self.store.close))
+        self.web = WebServer(
+            settings.web_host, settings.web_port, self.store, self.health, self.metrics.registry,
+            status=self.status, top=settings.top_values, follow=FOLLOW_SECONDS, ask=self._ask,
+            observe=self._observer.census, kept=kept_by(settings), currency=settings.currency,
+            minor_units=settings.minor_units,
+        )  # fmt: skip
+        await self.web.start()
+        self._ends.append(("web", self.web.stop))
+        admin = TopicAdmin(self._kafka, settings.replication)
+        generation = 1
+        if await admin.exists(self.names.control):
+            generation = (await read_control(self._kafka, self.names.control)).generation
+        self.names, self._state = topics_of(settings, generation), state_id(settings.app_id, generation)
+        self._partitions = await admin.prepare(self.names, settings.partitions)
+        for doubt in admin.doubts:
+            log.warning("Kafka is set up in a doubtful way: %s.", doubt)
+        shared = not settings.embedded_broker and await has_transactions(self._kafka, settings.app_id)
+        if not shared and not settings.embedded_broker:
+            log.warning("The broker has no transactions: this worker must be the only one of app_id %s.",
+                        settings.app_id)  # fmt: skip
+        config = source_config(
+            settings, self.names, partitions=self._partitions, atomic=shared,
+            letter_limit=await admin.letter_limit(self.names.dead_letters),
+        )  # fmt: skip
+        config = await as_found(
+            config, self._kafka, self.names, admin, group=self._state, tolerance=settings.future_tolerance
+        )
+        self._lookout = Lookout(self._kafka, self.names.control, generation, self.fail)
+        exchange = self._compose(config, shared=shared)
+        self._ends += [("app", self.app.stop), ("sources and tables", self._give_away)]
+        await self.app.start()
         watch = Watch(
             self.sources, self.merger, self.notify, self.outlets, self.health, self.metrics, clock, self.fail,
             connected=lambda: self.app.consumer.connected,
@@ -272,13 +286,18 @@ class Service:
             self._failure.result()
         raise RuntimeError(f"Faust stopped by itself: {self.app.crash_reason!r}")
 
+    async def _give_away(self) -> None:
+        await asyncio.gather(self.sources.stop(), self.tables.stop())
+
     async def stop(self) -> None:
-        """Commits what was counted, then closes everything. Never raises."""
+        """Commits what was counted, then closes everything that was begun. Never raises."""
+        self._stopping()
         for watching in self._watching:
             watching.cancel()
-        await asyncio.wait(self._watching, timeout=STOP_SECONDS)
-        for what, end in (("sources", self.sources.stop), ("tables", self.tables.stop), ("app", self.app.stop),
-                          ("web", self.web.stop), ("store", self.store.close)):  # fmt: skip
+        if self._watching:
+            await asyncio.wait(self._watching, timeout=STOP_SECONDS)
+        while self._ends:
+            what, end = self._ends.pop()
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await end()
@@ -333,16 +352,23 @@ def run(settings: Settings) -> int:
         StreamAppError: something is wrong that the message names.
     """
     configure_logging(settings.log_level)
-    return asyncio.run(_run(settings))
+
+    async def worker() -> int:
+        ending = Ending()
+        return await live(Service(settings, stopping=ending.begin), ending)
+
+    return asyncio.run(worker())
 
 
-async def _run(settings: Settings) -> int:
-    service = Service(settings)
-    ended = asyncio.Event()
-    for one in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(one, ended.set)
+async def live(service: Service, ending: Ending) -> int:
+    """Runs a service until the process is told to end. Returns the exit code.
+
+    Raises:
+        StreamAppError: something is wrong that the message names.
+    """
+    ending.listen()
     starting = asyncio.create_task(service.start())
-    stopping = asyncio.create_task(ended.wait())
+    stopping = asyncio.create_task(ending.told.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         starting.cancel()

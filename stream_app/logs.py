@@ -20,6 +20,8 @@ _CHATTY = (
     "stream_app.engine.transport",
 )
 _CLIENT = "aiokafka"
+#: Said of a connection whose making was cancelled, as the worker ends or the group rebalances; it then closes itself.
+_ABANDONED = "Unclosed AIOKafkaConnection"
 #: Seconds: what passes sooner is not told, trouble is over when nothing was heard for so long, and is told of so often.
 _PATIENCE, _QUIET, _AGAIN = 3.0, 10.0, 60.0
 
@@ -42,6 +44,8 @@ class ClientComplaints(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is shown; one of the client's becomes a warning, as it tries again."""
+        if record.name == "asyncio" and record.getMessage().startswith(_ABANDONED):
+            return False
         if record.name != _CLIENT and not record.name.startswith(f"{_CLIENT}."):
             return True
         if record.levelno < logging.ERROR:

@@ -45,6 +45,9 @@ TOTALS = ("read", "counted", "dead_lettered", "dropped", "late")
 MAX_PENDING = 20_000
 #: Seconds that a census may take: nobody waits any longer, and chunks wait meanwhile.
 CENSUS_SECONDS = 30.0
+#: Seconds after which an owner writes its status though nothing has changed: one that a worker of yesterday has fenced
+#: in passing hears of it, though no event comes. Until then the merge has that worker's word, and days do not close.
+STILL_HERE_SECONDS = 30.0
 #: So many orders are sorted beside the event loop.
 _MANY_ORDERS = 200_000
 
@@ -281,7 +284,8 @@ class SourcePartition:
             due = publish or now - self._published_at >= self.config.partials_interval
             self._advance_watermark(self.config.clock())
             status = self._make_status()
-            news = due and (self._changed or status != self._status)
+            quiet = now - self._published_at >= STILL_HERE_SECONDS
+            news = due and (self._changed or quiet or status != self._status)
             if not self._changed and not news:
                 return
             commit, offsets = self._prepare(status if news else None)

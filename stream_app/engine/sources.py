@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Seconds after which an owner that was fenced takes a partition over again that the group still assigns to it.
+RETAKE_SECONDS = 10.0
+
 
 class Sources:
     """Owns the source partitions that the group assigned to this worker.
@@ -71,7 +74,7 @@ class Sources:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._generation = -1
-        self._flowing = False
+        self._flowing = self._stopped = False
         self._consumer: Any = None
         self.progressed_at = time.monotonic()
 
@@ -108,6 +111,8 @@ class Sources:
 
     def on_assigned(self, numbers: set[int], generation: int) -> None:
         """Takes over the assigned partitions; returns at once, recovery goes on in the background."""
+        if self._stopped:
+            return  # the group does not know yet that this worker ends
         if not self._shared and len(numbers) < self.partitions:
             self._fail(
                 ConfigurationError(
@@ -191,12 +196,29 @@ class Sources:
                 await source.commit()
                 await asyncio.sleep(self._interval)
         except Fenced as fenced:
-            # The group knows better who owns it: if it is still us, the next assignment recovers it again.
             _say_fenced(fenced)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, going on could lose events
             self._fail(error)
+            return
+        if self._fenced_off(number):
+            await asyncio.sleep(RETAKE_SECONDS)
+            self._retake(number)
+
+    def _fenced_off(self, number: int) -> bool:
+        """Whether the present task is that of a partition which the group still assigns to us."""
+        return number in self._owned and self._tasks.get(number) is asyncio.current_task() and not self._stopped
+
+    def _retake(self, number: int) -> None:
+        """Fenced, perhaps by a worker that went by an assignment out of date: that one will hear of it.
+
+        Unless the group gives the partition to somebody else, before this or meanwhile, it is still ours.
+        """
+        if self._fenced_off(number):
+            del self._tasks[number]  # the present one, which ends by itself
+            self._drop(number)
+            self._tasks[number] = asyncio.create_task(self._run(number, recover=True))
 
     async def _recover(self, number: int) -> SourcePartition:
         started = time.monotonic()
@@ -248,7 +270,9 @@ class Sources:
         await source.close()
 
     async def stop(self) -> None:
-        """Commits, then ends all partitions' tasks and producers."""
+        """Commits, then ends all partitions' tasks and producers. None is taken over any more."""
+        self._stopped = True
+        await asyncio.sleep(0)  # a recovery that has only just begun is owned after its first step
         await self.on_revoked()
         for number in list(self._owned):
             self._drop(number)

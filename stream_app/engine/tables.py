@@ -118,8 +118,13 @@ class Tenure:
             raise
         finally:
             for _, _, written in batch:
-                if not written.done():
-                    written.set_result(None) if error is None else written.set_exception(error)
+                if written.done():
+                    continue
+                if error is None:
+                    written.set_result(None)
+                else:
+                    written.set_exception(error)
+                    written.exception()  # a writer that was cancelled does not ask for it
 
     def _hold(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -155,7 +160,7 @@ class Tables:
     ) -> None:
         self._topics, self._make_ledger, self._read, self._fail = topics, ledger, read, fail
         self._generation = -1
-        self._mine = False
+        self._stopped = False
         self._tenure: Tenure | None = None
         self._taking: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -176,6 +181,7 @@ class Tables:
 
     def on_assigned(self, mine: bool, generation: int) -> None:
         """Takes the tables over, or gives them away; returns at once, reading goes on in the background."""
+        mine = mine and not self._stopped
         # In two generations that follow each other nobody else can have had them.
         kept = mine and self.tenure is not None and generation == self._generation + 1
         self._generation = generation
@@ -236,7 +242,8 @@ class Tables:
             await tenure.end()
 
     async def stop(self) -> None:
-        """Ends the tenure."""
+        """Ends the tenure. There is none after it."""
+        self._stopped = True
         self.on_assigned(False, self._generation)
         await asyncio.gather(*self._ending, return_exceptions=True)
 

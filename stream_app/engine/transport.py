@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: shared by 20,000 events of 200 bytes instead of 5,000 at Kafka's default of 1 MiB: 0.8 us an event less. The whole
 #: bounds the memory that fetches take.
 PARTITION_BYTES, FETCH_BYTES = 4 * 1024 * 1024, 16 * 1024 * 1024
+#: Seconds that the group's offsets may take to be committed when a worker stops, and its consumer to leave the group.
+LAST_COMMIT_SECONDS, LEAVE_SECONDS = 2.0, 5.0
 
 
 class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
@@ -36,10 +38,20 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         self._consumer._fetcher._records = ChunkedRecords(self.app.chunk_topics)
 
+    async def stop(self) -> None:
+        """Stops the thread; of one that was never started the event loop is closed, as the thread would have."""
+        await super().stop()
+        if self._thread is None:
+            self.thread_loop.close()
+
     async def on_thread_stop(self) -> None:
-        """Stops the consumer. Without a broker one of its own tasks, cancelled by it, ends its stop as cancelled."""
-        with contextlib.suppress(asyncio.CancelledError):
-            await super().on_thread_stop()
+        """Stops the consumer. Without a broker one of its own tasks, cancelled by it, ends its stop as cancelled.
+
+        It lets a join of the group that is under way go through, which may never happen: nothing else ends that wait.
+        """
+        with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -129,6 +141,15 @@ class ChunkConsumer(driver.Consumer):
         offsets = dict(await super().seek_to_committed())
         positions: dict[TP, int] = await self.app.positions(set(self.assignment()))
         return offsets | positions
+
+    async def commit_and_end_transactions(self) -> None:
+        """Commits at the end, but waits for no broker that does not answer: Faust would, and cannot be cancelled there.
+
+        Nothing depends on these offsets.
+        """
+        committing = asyncio.create_task(super().commit_and_end_transactions())
+        await asyncio.wait({committing}, timeout=LAST_COMMIT_SECONDS)
+        committing.cancel()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commits what the sources have before the partitions are given away."""

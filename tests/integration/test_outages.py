@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import time
 import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 import servers
+from aiokafka.admin import AIOKafkaAdminClient
 from support.cluster import PARTITIONS, Cluster, assert_matrix, closing_visit, log_records, pieces
 from support.workers import produce
 
@@ -166,6 +168,33 @@ async def test_a_worker_is_stopped_while_it_starts(cluster: Cluster) -> None:
     assert worker.stop() == 0
     assert time.monotonic() - told < STOP_SECONDS
     assert "Traceback" not in worker.log
+
+
+async def test_a_worker_is_stopped_while_it_joins_the_others(cluster: Cluster) -> None:
+    cluster.settings["session_timeout"] = 10
+    (first,) = cluster.start()
+    await cluster.shared_out()
+    (second,) = cluster.start()
+    await servers.eventually(lambda: second.log, 10, "a first sign of life")
+    first.send(signal.SIGSTOP)  # the group waits for it, and so does the second
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+    await admin.start()
+
+    async def joining() -> bool:
+        (answer,) = await admin.describe_consumer_groups([cluster.app])
+        return bool(answer.groups[0][2] == "PreparingRebalance")
+
+    try:
+        await servers.eventually(joining, 10, "the second to join")
+        told = time.monotonic()
+        assert await asyncio.to_thread(second.stop) == 0
+        assert time.monotonic() - told < STOP_SECONDS
+    finally:
+        first.send(signal.SIGCONT)
+        await admin.close()
+    assert "Traceback" not in second.log
+    assert " ERROR " not in second.log
+    await cluster.shared_out()
 
 
 async def test_partitions_are_shared_out_again_when_a_worker_leaves_and_comes_back(cluster: Cluster) -> None:

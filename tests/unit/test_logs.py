@@ -56,6 +56,11 @@ def test_new_trouble_is_told_of_after_an_old_one_has_passed(clock: Clock) -> Non
         clock.now += 100
 
 
+def test_a_connection_whose_making_was_cancelled_is_not_told_of(clock: Clock) -> None:
+    said = logging.LogRecord("asyncio", logging.ERROR, "", 1, "Unclosed AIOKafkaConnection\nconn: <...>", (), None)
+    assert not ClientComplaints(clock).filter(said)
+
+
 def test_others_are_left_alone(clock: Clock) -> None:
     complaints = ClientComplaints(clock)
     assert all(complaints.filter(record("stream_app.engine", level)) for level in (logging.INFO, logging.ERROR))

@@ -11,6 +11,8 @@ from faust.types import TP
 from support.engine import BEGINNINGS, ENDS, START, Broker, FakeConsumer, Seen, chunk, config, sources_of, visit
 
 from stream_app.domain.errors import ConfigurationError
+from stream_app.engine import source as source_module
+from stream_app.engine import sources as module
 from stream_app.engine.ledger import Fenced
 from stream_app.engine.source import SourcePartition
 
@@ -61,6 +63,20 @@ async def test_a_partition_recovered_before_faust_seeks_starts_at_its_marker():
     assert consumer.paused == set()
     assert second.ready
     await second.stop()
+
+
+async def test_what_is_assigned_to_a_worker_that_ends_is_not_taken_over():
+    broker = Broker()
+    sources = sources_of(broker)
+    await assign(sources, {0}, 1)
+    sources.on_assigned({0, 1}, 2)  # its recovery has not made a step yet
+    await sources.stop()
+    sources.on_assigned({0, 1, 2}, 3)
+    assert await sources.positions(tps(0, 1, 2)) == {}
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert sources.owned == {}
+    assert 2 not in broker.holders
 
 
 async def test_a_recovery_that_ends_while_a_rebalance_takes_its_partition_away_does_not_end_the_worker():
@@ -299,6 +315,20 @@ async def test_a_write_that_swallows_its_cancellation_does_not_go_on_for_good():
     sources.on_assigned(set(), 9)
     await until(lambda: broker.stopped == [0])
     assert not source.ready
+
+
+async def test_a_quiet_partition_hears_that_it_was_fenced_and_is_taken_over_again(monkeypatch):
+    """A worker of yesterday fenced it in passing, and nothing is read that would be written."""
+    monkeypatch.setattr(module, "RETAKE_SECONDS", 0.01)
+    monkeypatch.setattr(source_module, "STILL_HERE_SECONDS", 0.02)
+    broker = Broker()
+    sources = sources_of(broker, interval=0.01)
+    await assign(sources, {0}, 1)
+    first = sources.owned[0]
+    await broker.ledger(0).start()
+    await until(lambda: (now := sources.owned.get(0)) is not None and now is not first and now.ready)
+    assert not first.ready
+    await sources.stop()
 
 
 async def test_a_partition_given_up_while_it_recovers_never_becomes_ready():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,6 +202,33 @@ async def test_stopped_while_it_takes_over_it_leaves_no_connection_behind(broker
     await asyncio.sleep(0.01)
     await tables.stop()
     assert broker.stopped == [1]
+
+
+async def test_a_writer_that_is_cancelled_leaves_no_error_behind():
+    async def cancelled() -> None:
+        broker = Broker()
+        tables = broker.tables()
+        tables.on_assigned(True, 1)
+        tenure = await tables.taken()
+        broker.gate.clear()
+        writing = asyncio.create_task(tenure.write([Row("states", "a", 1)]))
+        await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait({writing})
+
+    heard: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+    await cancelled()
+    gc.collect()
+    assert heard == []
+
+
+async def test_assigned_to_a_worker_that_ends_they_are_not_taken_over(broker):
+    tables = broker.tables()
+    await tables.stop()
+    tables.on_assigned(True, 1)
+    await asyncio.sleep(0.01)
+    assert (broker.holder, tables.tenure) == (0, None)
 
 
 async def test_tables_that_cannot_be_read_end_the_worker(broker):
