@@ -48,6 +48,8 @@ def topics_of(settings: Settings, generation: int = 1) -> Topics:
         alert_states=f"{settings.app_id}-alert-states-changelog",
         outbox=f"{settings.app_id}-outbox-changelog",
         control=f"{settings.app_id}-control",
+        alert_history=f"{settings.app_id}-alert-history-changelog",
+        commands=f"{settings.app_id}-commands",
     )
 
 

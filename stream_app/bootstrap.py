@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError
 
-from stream_app.agents import ingest, judge, merge, notify
+from stream_app.agents import ingest, merge
+from stream_app.alerting import Alerting
 from stream_app.assembly import as_found, clock, source_config, source_offsets, topics_of
-from stream_app.domain.alerts import load_rules
-from stream_app.domain.errors import ConfigurationError, StreamAppError, UnansweredError
+from stream_app.domain.errors import StreamAppError, UnansweredError
 from stream_app.domain.fingerprint import of_figures
 from stream_app.domain.merging import Merged
 from stream_app.domain.metrics.kept import Kept
@@ -29,8 +29,6 @@ from stream_app.engine.topics import TopicAdmin
 from stream_app.exporters.observer import MetricsObserver
 from stream_app.exporters.prometheus import Metrics
 from stream_app.logs import configure_logging
-from stream_app.notifiers.console import ConsoleNotifier
-from stream_app.notifiers.slack import SlackNotifier
 from stream_app.outlets import Outlets
 from stream_app.questions.exchange import Exchange
 from stream_app.stores.redis import RedisStore
@@ -42,14 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from typing import TextIO
 
-    from stream_app.domain.alerts import Rule
+    from stream_app.agents.judge import Judge
+    from stream_app.agents.notify import Notify
     from stream_app.domain.metrics import Snapshot
     from stream_app.domain.metrics.census.asked import Asked
     from stream_app.domain.metrics.tally import Tally
     from stream_app.engine.ledger import Ledger
     from stream_app.engine.source_config import SourceConfig
     from stream_app.engine.tables import TableLedger
-    from stream_app.notifiers.base import Notifier
     from stream_app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -77,7 +75,6 @@ class Service:
         stopping: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
-        self.rules = rules_of(settings)
         self.names = topics_of(settings)
         self.metrics = Metrics(top=settings.top_values)
         for definition in settings.definitions:
@@ -87,10 +84,14 @@ class Service:
         self._kafka: dict[str, object] = {"bootstrap_servers": settings.bootstrap_servers, "client_id": settings.app_id}
         self._fingerprint = of_figures(settings.fingerprint)
         self._state = settings.app_id
-        self._console, self._stopping = console, stopping
+        self._stopping = stopping
         self._observer = MetricsObserver(self.metrics)
         self._exchange: Exchange | None = None
         self._partitions = 0
+        self.alerting = Alerting(
+            settings, self.metrics, self.health, kafka=self._kafka, topics=self.names, kept=kept_by(settings),
+            ask=self._ask, now=_steady(), console=console,
+        )  # fmt: skip
         # None: not yet since the assignment. Without rules there is something to judge too: alerts to withdraw.
         self._failure: asyncio.Future[None] | None = None
         self._watching: list[asyncio.Task[None]] = []
@@ -117,10 +118,12 @@ class Service:
             settings.web_host, settings.web_port, self.store, self.health, self.metrics.registry,
             status=self.status, top=settings.top_values, follow=FOLLOW_SECONDS, ask=self._ask,
             observe=self._observer.census, kept=kept_by(settings), currency=settings.currency,
-            minor_units=settings.minor_units,
+            minor_units=settings.minor_units, command=self.alerting.command, api_token=settings.api_token,
+            rules=lambda: [rule.name for rule in self.alerting.rulebook.rules],
+            slack_actions=self.alerting.slack_actions.handle if self.alerting.slack_actions else None,
         )  # fmt: skip
         await self.web.start()
-        self._ends.append(("web", self.web.stop))
+        self._ends += [("alerting", self.alerting.stop), ("web", self.web.stop)]
         admin = TopicAdmin(self._kafka, settings.replication)
         generation = 1
         if await admin.exists(self.names.control):
@@ -149,6 +152,7 @@ class Service:
             connected=lambda: self.app.consumer.connected,
         )  # fmt: skip
         self._watching = [asyncio.create_task(watch.run())]
+        self._watching += self.alerting.watches(self.fail)
         if shared:
             self._watching.append(asyncio.create_task(self._lookout.run()))
             self._watching.append(asyncio.create_task(exchange.run()))
@@ -182,28 +186,19 @@ class Service:
             partitions=self._partitions, fail=self.fail,
         )  # fmt: skip
         self.tables = self.app.service_tables = Tables(
-            {judge.TABLE: self.names.alert_states, notify.TABLE: self.names.outbox},
+            self.alerting.tables(self.names),
             ledger=lambda: self._table_ledger(shared=shared),
             read=lambda topic: read_table(self._kafka, topic),
             fail=self.fail,
         )
-        self.outlets = Outlets(self.app, self.store, self.metrics, self.health, self.rules)
-        self.notify = notify.Notify(self.tables, self._notifiers(), _steady(), self._observe_notification)
-        self.judge = judge.Judge(
-            self.tables,
-            self.rules,
-            owe=self.notify.owe,
-            show=self.outlets.show_alerts,
-            line=lambda change: judge.line(self.names.alerts, settings.app_id, change),
-        )
+        self.outlets = Outlets(self.app, self.store, self.metrics, self.health, self.alerting.rulebook)
         self.merger = merge.Merger(
             self.app, self._fresh, self.outlets.publish, clock,
             reached=lambda: self.judge.watermark, ready=lambda: self.tables.tenure is not None,
         )  # fmt: skip
         ingest.register(self.app, self.fail)
         merge.register(self.app, self.merger, self.fail)
-        judge.register(self.app, self.judge, lambda: self.outlets.snapshot, self.fail)
-        notify.register(self.app, self.notify, self.fail, 0.5)
+        self.alerting.compose(self.app, self.tables, self.outlets, lambda: self.outlets.snapshot, clock, self.fail)
         self.app.rewind = self._rewind
         return self._exchange
 
@@ -226,15 +221,6 @@ class Service:
         """A broker without transactions may not know its ends either; its topics are as young as this worker."""
         return dict.fromkeys(self.names.sources, 0), dict.fromkeys(self.names.sources, 1 << 62)
 
-    def _notifiers(self) -> Mapping[str, Notifier]:
-        settings = self.settings
-        found: dict[str, Notifier] = {"console": ConsoleNotifier(stream=self._console, public_url=settings.public_url)}
-        if settings.slack_token:
-            found["slack"] = SlackNotifier(
-                settings.slack_token, base_url=settings.slack_url, public_url=settings.public_url
-            )
-        return found
-
     # -- what the agents bring
 
     def _rewind(self) -> None:
@@ -254,8 +240,15 @@ class Service:
             raise UnansweredError("this worker is starting; ask again in a moment")
         return await self._exchange.ask(asked, epochs)
 
-    def _observe_notification(self, kind: str, outcome: str) -> None:
-        self.metrics.notifications.labels(kind, outcome).inc()
+    @property
+    def judge(self) -> Judge:
+        """The judge of this worker."""
+        return self.alerting.judge
+
+    @property
+    def notify(self) -> Notify:
+        """The delivery of this worker."""
+        return self.alerting.notify
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -323,28 +316,6 @@ def kept_by(settings: Settings) -> Kept:
     return Kept(hour_days=settings.hour_days, orders=settings.orders)
 
 
-def rules_of(settings: Settings) -> tuple[Rule, ...]:
-    """The rules of the rules file, none without one.
-
-    Raises:
-        ConfigurationError: the file cannot be read, or a rule in it is wrong.
-    """
-    if settings.rules is None:
-        return ()
-    try:
-        text = settings.rules.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"rules: {str(settings.rules)!r} cannot be read ({error}); correct the path"
-        ) from error
-    return load_rules(
-        text,
-        source=str(settings.rules),
-        definitions=[d for d in settings.definitions if d.counted],
-        dimensions=settings.dimensions,
-    )
-
-
 def run(settings: Settings) -> int:
     """Runs a worker until SIGTERM or SIGINT. Returns the exit code.
 
@@ -373,6 +344,7 @@ async def live(service: Service, ending: Ending) -> int:
     if not starting.done():
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
+        await service.stop()  # Faust may have swallowed the cancellation, and the start is through
         return 0
     await starting
     # What start-up made stays: the collector need not look at it again, nor as often as its defaults have it.

@@ -1,4 +1,4 @@
-"""The command line: run, demo, check, rebuild, analyze."""
+"""The command line: run, demo, check, rebuild, analyze; alerts, silence and acknowledge of a running service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from stream_app import __version__
+from stream_app import __version__, cli_alerts
 from stream_app.cli_analyze import add_options, analyze, arranged
 from stream_app.domain.errors import StreamAppError
 from stream_app.settings import Settings, load_settings
@@ -63,8 +63,11 @@ class _Parser(argparse.ArgumentParser):
 
     @property
     def options(self) -> list[str]:
-        """Every option as it is written, such as `--json`."""
-        return list(self._option_string_actions)
+        """Every option as it is written, such as `--json`, those of sub-commands included."""
+        inner = [
+            parser for action in self._actions if isinstance(action.choices, dict) for parser in action.choices.values()
+        ]
+        return [*self._option_string_actions, *(option for parser in inner for option in parser.options)]
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2, the usage and the message."""
@@ -115,12 +118,17 @@ def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     demo.add_argument("--json", action="store_true", help="with --once: the purchase log's monthly matrix as JSON")
     demo.add_argument("--port", dest="web_port", metavar="N", help="port of the page")
     add_options(figures)
-    return parser, {"run": run, "demo": demo, "check": check, "rebuild": rebuild, "analyze": figures}
+    named = {"run": run, "demo": demo, "check": check, "rebuild": rebuild, "analyze": figures}
+    return parser, named | cli_alerts.add_parsers(commands)
 
 
 def _analyze(program: Program, args: argparse.Namespace) -> int:
     analyze(program.analyze, args)
     return EXIT_OK
+
+
+def _alerts(_: Program, args: argparse.Namespace) -> int:
+    return cli_alerts.run(args)
 
 
 def _serve(program: Program, args: argparse.Namespace) -> int:
@@ -140,6 +148,10 @@ def _serve(program: Program, args: argparse.Namespace) -> int:
         return program.demo(settings, once=args.once, as_json=args.json, kafka=kafka)
     except KeyboardInterrupt:
         return EXIT_OK  # how both are meant to end
+
+
+#: What the sub-commands do; the others are of `_serve`.
+_HANDLERS = {"analyze": _analyze} | dict.fromkeys(cli_alerts.COMMANDS, _alerts)
 
 
 def _close_stdout() -> None:
@@ -169,7 +181,7 @@ def main(argv: Sequence[str] | None = None, program: Program | None = None) -> i
         commands["demo"].error("--json needs --once: without it the demo does not end")
     if args.command == "analyze":
         arranged(commands["analyze"], args)
-    handler = _analyze if args.command == "analyze" else _serve
+    handler = _HANDLERS.get(args.command, _serve)
     try:
         code = handler(program or Program(), args)
         sys.stdout.flush()

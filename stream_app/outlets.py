@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from stream_app.agents import judge, notify
-from stream_app.domain.alerts import Change, frontier
+from stream_app.domain.alerts import frontier
 from stream_app.exporters.observer import MetricsObserver
 from stream_app.stores.base import StoreUnavailable
 from stream_app.web.health import State
@@ -15,7 +15,7 @@ from stream_app.web.health import State
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from stream_app.domain.alerts import Rule
+    from stream_app.agents.rulebook import Rulebook
     from stream_app.domain.counters import BlockKey
     from stream_app.domain.metrics import Snapshot
     from stream_app.engine.app import ServiceApp
@@ -36,16 +36,17 @@ class Outlets:
         store: the serving store.
         metrics: the worker's metrics.
         health: told whether the store answers.
-        rules: the alert rules.
+        rulebook: the alert rules.
 
     Attributes:
         snapshot: the latest.
     """
 
     def __init__(
-        self, app: ServiceApp, store: RedisStore, metrics: Metrics, health: HealthBoard, rules: Sequence[Rule]
+        self, app: ServiceApp, store: RedisStore, metrics: Metrics, health: HealthBoard, rulebook: Rulebook
     ) -> None:
-        self._app, self._store, self._metrics, self._health, self._rules = app, store, metrics, health, rules
+        self._app, self._store, self._metrics, self._health = app, store, metrics, health
+        self._rulebook = rulebook
         self.snapshot: Snapshot | None = None
         # None: nothing announced yet. Without rules the frontier is empty, and the judge is still told once.
         self._announced: tuple[int | None, ...] | None = None
@@ -63,7 +64,7 @@ class Outlets:
         former, self.snapshot = self.snapshot, snapshot
         self._tell_corrections(former, snapshot)
         self._metrics.show(snapshot)
-        closed = frontier(self._rules, snapshot)
+        closed = frontier(self._rulebook.rules, snapshot)
         if closed != self._announced and snapshot.watermark is not None:
             await judge.announce(self._app, snapshot)
             self._announced, self._announced_at = closed, snapshot.watermark
@@ -96,23 +97,26 @@ class Outlets:
         """Another worker merges now: what this one showed is no longer its own to show."""
         self.snapshot = None
         self._metrics.show(None)
-        self._metrics.alerts_firing.clear()
+        self._metrics.show_alerts((), (), ())
         self._health.remove("redis")
 
-    async def show_alerts(self, now: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> None:
-        """Shows the alerts that are firing or pending, and the latest changes."""
-        firing = [alert["rule"] for alert in now if alert["state"] == "firing"]
-        for rule in self._rules:
-            self._metrics.alerts_firing.labels(rule.name).set(firing.count(rule.name))
+    async def show_alerts(
+        self,
+        now: Sequence[Mapping[str, Any]],
+        changes: Sequence[Mapping[str, Any]],
+        silences: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Shows the alerts that are firing or pending or cannot be judged, the latest changes, and the silences."""
+        self._metrics.show_alerts(now, silences, [rule.name for rule in self._rulebook.rules])
         try:
-            await self._store.publish_alerts(now, changes)
+            await self._store.publish_alerts(now, changes, silences)
         except StoreUnavailable as error:
             self._health.set("redis", State.DEGRADED, str(error))  # they go out with the next snapshot
 
     def settled(self, judged: judge.Judge, notified: notify.Notify) -> bool:
         """Whether everything closed has been judged, and everything judged has been told."""
-        if self.snapshot is None or frontier(self._rules, self.snapshot) != self._announced:
+        if self.snapshot is None or frontier(self._rulebook.rules, self.snapshot) != self._announced:
             return False
         reached = judged.watermark
         done = self._announced_at is None or (reached is not None and reached >= self._announced_at)
-        return done and all(notified.told(Change.from_json(change)) for change in judged.history)
+        return done and not judged.waiting and not notified.owed

@@ -13,6 +13,7 @@ MARKERS = {
     "kafka_broker": "kafka",
     "redis_server": "redis_server",
     "prometheus_server": "prometheus",
+    "alertmanager_server": "alertmanager",
     "chromium": "chromium",
 }
 
@@ -78,6 +79,22 @@ def prometheus_server(
 
         def start(config: Mapping[str, Any]) -> servers.PrometheusServer:
             server = servers.PrometheusServer(tmp_path_factory.mktemp("prometheus"), config)
+            server.start()
+            stack.callback(server.kill)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def alertmanager_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[Mapping[str, Any]], servers.AlertmanagerServer]]:
+    """`alertmanager_server(config)` starts Debian's Alertmanager with that configuration (`.url`, `.alerts()`)."""
+    with ExitStack() as stack:
+
+        def start(config: Mapping[str, Any]) -> servers.AlertmanagerServer:
+            server = servers.AlertmanagerServer(tmp_path_factory.mktemp("alertmanager"), config)
             server.start()
             stack.callback(server.kill)
             return server

@@ -1,4 +1,4 @@
-"""Real servers for tests (Kafka, Redis, Prometheus, Chromium) and the waiting that replaces sleeping.
+"""Real servers for tests (Kafka, Redis, Prometheus, Alertmanager, Chromium) and the waiting that replaces sleeping.
 
 A part this machine does not have skips the test with its reason; in CI (`CI=true`) the same reason fails it,
 because there `.ci/run` installs every part.
@@ -294,3 +294,26 @@ class PrometheusServer(Daemon):
         """The samples of an instant query."""
         answer = orjson.loads(self.get("/api/v1/query", query=expression))
         return list(answer["data"]["result"])
+
+
+class AlertmanagerServer(Daemon):
+    """Debian's Alertmanager with a configuration of the test's; a member of no cluster."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        file = folder / "alertmanager.yml"
+        file.write_text(yaml.safe_dump(dict(config)))
+        arguments = [f"--config.file={file}", f"--storage.path={folder / 'data'}", "--cluster.listen-address="]
+        program = need("prometheus-alertmanager", "prometheus-alertmanager")
+        command = [program, *arguments, f"--web.listen-address=127.0.0.1:{self.port}"]
+        super().__init__("alertmanager", command, folder, lambda: self.get("/-/ready"))
+
+    def get(self, path: str) -> bytes:
+        """GET a path; an HTTP error raises."""
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+            return bytes(answer.read())
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alerts that fire, as its API shows them."""
+        return list(orjson.loads(self.get("/api/v2/alerts")))

@@ -152,12 +152,34 @@ RETENTION = [
         {"{{segment}}": 'max by (segment) (stream_app_active_customers{definition=~"$definition"})'},
         wide=True,
     ).min(0),
+]
+
+ALERTS = [
     lines(
         "Alerts firing by rule",
-        "One a segment",
+        "One a segment; stream-volume, stream-stalled and stream-behind are about the stream of events itself",
         "none",
         {"{{rule}}": "max by (rule) (stream_app_alerts_firing)"},
-        wide=True,
+    )
+    .min(0)
+    .decimals(0),
+    lines(
+        "Pending and acknowledged",
+        "Breached, but not long enough to fire; fires, and somebody has said so",
+        "none",
+        {
+            "pending": "sum(max by (rule) (stream_app_alerts_pending))",
+            "acknowledged": "sum(max by (rule) (stream_app_alerts_acknowledged))",
+            "silences": "max(stream_app_silences)",
+        },
+    )
+    .min(0)
+    .decimals(0),
+    lines(
+        "Alerts that cannot be judged",
+        "No group large enough, or a figure that cannot be had",
+        "none",
+        {"{{health}}": "sum by (health) (max by (rule, health) (stream_app_alerts_unhealthy))"},
     )
     .min(0)
     .decimals(0),
@@ -166,7 +188,27 @@ RETENTION = [
         "Attempts since the workers started: sent or found to be there, rejected for good, and the rest is tried again",
         "none",
         {"{{target_kind}} {{outcome}}": "sum by (target_kind, outcome) (stream_app_notifications_total)"},
-        wide=True,
+    )
+    .min(0)
+    .decimals(0),
+    lines(
+        "Withheld",
+        "Changes that were not told when they happened, since the workers started, by reason",
+        "none",
+        {"{{reason}}": "sum by (reason) (stream_app_notifications_withheld_total)"},
+    )
+    .min(0)
+    .decimals(0),
+    lines(
+        "Rules",
+        "In force, and workers whose rules file was refused: those keep the rules they had",
+        "none",
+        {
+            "rules": "max(stream_app_rules_loaded)",
+            "workers with a refused file": "count(stream_app_rules_reload_successful == 0) or "
+            "0 * count(stream_app_rules_reload_successful)",
+            "hours since they were read": "(time() - min(stream_app_rules_reload_success_timestamp_seconds)) / 3600",
+        },
     )
     .min(0)
     .decimals(0),
@@ -328,7 +370,7 @@ def build() -> str:
         .with_variable(choice("index", "Period index", "7"))
     )
     identity = count(1)
-    for title, panels in (("Retention", RETENTION), ("Stream", STREAM), ("Workers", WORKERS)):
+    for title, panels in (("Retention", RETENTION), ("Alerts", ALERTS), ("Stream", STREAM), ("Workers", WORKERS)):
         board.with_row(Row(title).id(next(identity)))
         for panel in panels:
             board.with_panel(panel.id(next(identity)))

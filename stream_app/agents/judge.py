@@ -1,37 +1,66 @@
 """Agent `judge`: when periods close, judges the rules over the closed cells, and writes what changes to `alerts`.
 
-Changes, the states that follow from them and what is owed for them to whom are one transaction of the owner of the
-tables: a crash leaves all or nothing, and a worker that was frozen while another one took over writes nothing.
+Changes, the states that follow from them, the standing of each rule's alerts and what is owed to whom are one
+transaction of the owner of the tables: a crash leaves all or nothing, and a worker that was frozen while another one
+took over writes nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from stream_app.domain.alerts import AlertState, Change, State, alert_key, evaluate
+from stream_app.agents.alert_rows import AlertRows
+from stream_app.agents.figures import Figures
+from stream_app.domain.alerts import (
+    Change,
+    Command,
+    Course,
+    Health,
+    Notice,
+    NoticeKind,
+    Sending,
+    State,
+    Step,
+    alert_key,
+    apply,
+    dispatch,
+    evaluate,
+    outages,
+    stream_steps,
+    volumes,
+)
+from stream_app.domain.alerts.curves import curve
+from stream_app.domain.alerts.rule import STREAM_ALERTS, VOLUME
+from stream_app.domain.alerts.shown import shown
+from stream_app.domain.alerts.standings import view
+from stream_app.domain.events import rfc3339
 from stream_app.engine.ledger import Fenced
 from stream_app.engine.tables import Record, Row, say_fenced
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from stream_app.domain.alerts import Rule
+    from stream_app.agents.look import Look, Threaded
+    from stream_app.agents.rulebook import Rulebook
+    from stream_app.domain.alerts import Curve, Group, Outage
     from stream_app.domain.metrics import Snapshot
+    from stream_app.domain.periods import Calendar
     from stream_app.engine.app import ServiceApp
+    from stream_app.engine.commands import CommandLog
     from stream_app.engine.tables import Tables, Tenure
 
     Shown = Sequence[Mapping[str, Any]]
 
-#: The table of states: alert key -> state.
-TABLE = "alert-states"
-#: Keys of the table that are no alerts: no rule name begins with a NUL character.
-_RULES, _HISTORY, _WATERMARK = "\0rules", "\0history", "\0watermark"
-#: Past changes kept for the page.
-HISTORY = 200
+log = logging.getLogger(__name__)
+
 #: Header of a change's record: the app_id of the service it is of; several may write to one topic.
 APP_HEADER = "app_id"
+RECONNECT_SECONDS = 2.0
 
 
 class Judge:
@@ -39,28 +68,77 @@ class Judge:
 
     Args:
         tables: whose owner judges.
-        rules: the rules.
+        rulebook: the rules.
+        look: gives their figures.
         line: the record of a change in the alerts topic.
-        owe: what the outbox of a tenure stores for changes that are to be told.
-        show: shows what is firing or pending, and what changed.
+        owe: what the outbox of a tenure stores for notices.
+        show: shows what is firing, pending or cannot be judged; what changed; and the silences.
+        calendar: the business time zone.
+        clock: the wall clock (ms).
+        withheld: told why a change was not told of, for each such change.
+        thread: runs a function beside the event loop.
     """
 
     def __init__(
         self,
         tables: Tables,
-        rules: Sequence[Rule],
+        rulebook: Rulebook,
+        look: Look,
         *,
         line: Callable[[Change], Record],
-        owe: Callable[[Tenure, Sequence[Change]], Sequence[Row]],
-        show: Callable[[Shown, Shown], Awaitable[None]],
+        owe: Callable[[Tenure, Sequence[Notice]], Sequence[Row]],
+        show: Callable[[Shown, Shown, Shown], Awaitable[None]],
+        calendar: Calendar,
+        clock: Callable[[], int],
+        withheld: Callable[[str], None] = lambda _: None,
+        thread: Threaded = asyncio.to_thread,
     ) -> None:
-        self._tables, self._rules, self._line, self._owe, self._show = tables, rules, line, owe, show
+        self._tables, self._rulebook, self._figures = tables, rulebook, Figures(look, clock)
+        self._line, self._owe, self._show = line, owe, show
+        self._calendar, self._clock, self._withheld, self._thread = calendar, clock, withheld, thread
+        self._judging, self._writing = asyncio.Lock(), asyncio.Lock()
+        self._volumes: Sequence[tuple[int, int]] = ()
+        self._outages: Sequence[Outage] = ()
+        self._seen: Snapshot | None = None
+        self._moved: tuple[int | None, int] = (None, clock())
+        self._of: Tenure | None = None
 
     @property
     def watermark(self) -> int | None:
         """The watermark (ms) of the latest judgement; it is what the service's watermark never goes back behind."""
-        stored = self._table().get(_WATERMARK)
-        return None if stored is None else int(stored)
+        return AlertRows(self._tables.tenure).watermark
+
+    @property
+    def history(self) -> list[Mapping[str, Any]]:
+        """The latest changes, oldest first, ready for JSON."""
+        return AlertRows(self._tables.tenure).history
+
+    @property
+    def waiting(self) -> bool:
+        """Whether changes wait to be told."""
+        return any(group.waiting for group in AlertRows(self._tables.tenure).groups.values())
+
+    @property
+    def standing(self) -> list[Notice] | None:
+        """The alerts of each rule that has told of any, as they stand: for targets that forget.
+
+        None on workers that do not judge.
+        """
+        if self._tables.tenure is None:
+            return None
+        found = []
+        for name, group in AlertRows(self._tables.tenure).groups.items():
+            sending, _, promise = self._sending(name)
+            notice = Notice(
+                group.root or "", name, NoticeKind.EDITED, rfc3339(self._clock()), (), root=group.root, to=group.to,
+                standing=view(group.members), labels=sending.labels, note=sending.note, promise=promise,
+            )  # fmt: skip
+            found.append(notice)
+        return found
+
+    def look_again(self) -> None:
+        """The rules have changed: their figures are looked at again, at the next tick."""
+        self._figures.forget(again=True)
 
     async def judge(self, latest: Callable[[], Snapshot | None]) -> None:
         """Judges every closed cell that has not been judged.
@@ -69,62 +147,203 @@ class Judge:
             Fenced: another worker judges now; nothing was written.
         """
         tenure = await self._tables.taken()
-        snapshot = latest()
-        if snapshot is None:
-            return
-        table = tenure.tables[TABLE]
-        changes: list[Change] = []
-        states: dict[str, AlertState] = {}
-        since = self._since(table, snapshot)
-        for step in evaluate(self._rules, snapshot, _states(table), quiet_until=since):
-            states[step.key] = step.state
-            if step.change is not None:
-                changes.append(step.change)
-        stored: dict[str, Any] = {key: state.to_json() for key, state in states.items()} | {_RULES: since}
-        if changes:
-            history = [*table.get(_HISTORY, []), *(change.to_json() for change in changes)]
-            stored[_HISTORY] = history[-HISTORY:]
-        if snapshot.watermark is not None:  # of a snapshot from before this tenure it may be an earlier one
-            stored[_WATERMARK] = max(snapshot.watermark, table.get(_WATERMARK, snapshot.watermark))
-        rows = [Row(TABLE, key, value) for key, value in stored.items() if table.get(key) != value]
-        if rows:
-            await tenure.write([*self._owe(tenure, changes), *rows], [self._line(change) for change in changes])
-        await self._show(self.current(), self.history)
+        async with self._judging:
+            snapshot = latest()
+            if snapshot is None:
+                return
+            self._meet(tenure, snapshot)
+            book = self._rulebook.current
+            stored = AlertRows(tenure)
+            courses = await self._figures.courses(book.rules, snapshot)
+            self._volumes = await self._thread(volumes, snapshot)
+            self._outages = await self._thread(outages, self._volumes, snapshot.calendar, book.quality.volume)
+            since = stored.since((*(rule.name for rule in book.rules), VOLUME), snapshot.watermark)
+            steps: list[Step] = await self._thread(
+                evaluate, book.rules, courses, stored.states,
+                outages=self._outages, quiet_until=since, now=snapshot.watermark,
+            )  # fmt: skip
+            steps = await self._figures.with_revenue(steps, snapshot)
+            async with self._writing:
+                steps += self._stream(tenure, since.get(VOLUME))
+                rows = stored.of_judgement(since, snapshot.watermark)
+                await self._write(tenure, steps, courses, rows)
+        await self.show()
 
-    @property
-    def history(self) -> list[Mapping[str, Any]]:
-        """The latest changes, oldest first, ready for JSON."""
-        return list(self._table().get(_HISTORY, []))
+    async def tick(self, latest: Callable[[], Snapshot | None]) -> None:
+        """What the passing of time brings: messages that waited, repetitions, a stream that stands still.
+
+        Raises:
+            Fenced: another worker judges now; nothing was written.
+        """
+        tenure = self._tables.tenure
+        if tenure is None:
+            return
+        snapshot = latest()
+        if snapshot is not None:
+            self._meet(tenure, snapshot)
+        again = self._figures.again
+        if again is not None and self._clock() >= again:
+            await self.judge(latest)
+        async with self._writing:
+            changed = await self._write(tenure, self._stream(tenure), {})
+        if changed:
+            await self.show()
+
+    async def follow(self, commands: CommandLog, broken: tuple[type[Exception], ...]) -> None:
+        """Applies commands, for good.
+
+        Args:
+            commands: their log.
+            broken: the errors of a broker that does not answer; it is waited for.
+        """
+        while True:
+            tenure = await self._tables.taken()
+            try:
+                async with contextlib.aclosing(commands.follow(AlertRows(tenure).commands)) as asked:
+                    async for value, following in asked:
+                        if tenure.over:
+                            break
+                        await self.obey(tenure, value, following)
+            except Fenced as fenced:
+                say_fenced(fenced)
+            except broken as error:
+                log.debug("Commands cannot be read: %r", error)
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def obey(self, tenure: Tenure, value: bytes, following: int) -> None:
+        """Applies one command; `following` is the offset after it. Raises Fenced."""
+        async with self._writing:
+            stored = AlertRows(tenure)
+            if following <= stored.commands:
+                return
+            rows = stored.of_commands(following)
+            groups: dict[str, Group] | None = None
+            try:
+                command = Command.from_json(orjson.loads(value))
+            except (ValueError, KeyError, TypeError) as error:
+                log.error("A command at offset %d of the log is not understood (%r); it is left out.",
+                          following - 1, error)  # fmt: skip
+            else:
+                applied = apply(command, stored.silences, stored.groups, self._clock())
+                log.info("%s by %s: %s.", command.action.value.capitalize(), command.author or "somebody", applied.said)
+                rows += stored.of_silences(applied.silences, applied.gone)
+                groups = dict(applied.groups)
+            await self._write(tenure, [], {}, rows, groups)
+        await self.show()
+
+    async def show(self) -> None:
+        """Shows the alerts as they stand."""
+        stored = AlertRows(self._tables.tenure)
+        await self._show(self.current(), stored.history, [silence.to_json() for silence in stored.silences])
 
     def current(self) -> list[Mapping[str, Any]]:
-        """The alerts that are firing or pending, ready for JSON."""
-        found = [s for s in _states(self._table()).values() if s.state in (State.FIRING, State.PENDING)]
-        return [s.fired.to_json() if s.fired is not None else _pending(s) for s in found]
+        """The alerts that are firing or pending, or cannot be judged, ready for JSON."""
+        stored = AlertRows(self._tables.tenure)
+        groups, rules = stored.groups, {rule.name: rule for rule in self._rulebook.rules}
+        return [
+            shown(state, groups.get(state.rule), rules.get(state.rule))
+            for state in stored.states.values()
+            if state.state in (State.FIRING, State.PENDING) or state.health is not Health.OK
+        ]
 
-    def _table(self) -> Mapping[str, Any]:
-        tenure = self._tables.tenure
-        return {} if tenure is None else tenure.tables[TABLE]
+    def _meet(self, tenure: Tenure, snapshot: Snapshot) -> None:
+        """Notes when the watermark last moved; in a new tenure everything is looked at anew."""
+        if tenure is not self._of:
+            self._of = tenure
+            self._figures.forget()
+            self._moved = (snapshot.watermark, self._clock())
+        elif snapshot.watermark != self._moved[0]:
+            self._moved = (snapshot.watermark, self._clock())
+        self._seen = snapshot
 
-    def _since(self, table: Mapping[str, Any], snapshot: Snapshot) -> dict[str, int]:
-        """Rules new to a service that has counted for long: what closed before they came is history, told in one."""
-        known = table.get(_RULES)
-        since: dict[str, int] = dict(known or {})
-        for rule in self._rules:
-            since.setdefault(rule.name, 0 if known is None else snapshot.watermark or 0)
-        return since
+    def _stream(self, tenure: Tenure, quiet_until: int | None = None) -> list[Step]:
+        """The steps of the alerts on the stream itself."""
+        if self._seen is None or tenure is not self._of:
+            return []
+        table = AlertRows(tenure)
+        states = {
+            key: state for name in STREAM_ALERTS if (state := table.state(key := alert_key(name, {}))) is not None
+        }
+        book = self._rulebook.current
+        return list(
+            stream_steps(
+                book.quality, book.targets, calendar=self._calendar, volumes=self._volumes, outages=self._outages,
+                watermark=self._seen.watermark, moved_at=self._moved[1], now=self._clock(), states=states,
+                quiet_until=quiet_until,
+            )
+        )  # fmt: skip
+
+    # -- writing
+
+    async def _write(
+        self,
+        tenure: Tenure,
+        steps: Sequence[Step],
+        courses: Mapping[str, Course | str],
+        rows: Sequence[Row] = (),
+        groups: Mapping[str, Group] | None = None,
+    ) -> bool:
+        """Writes steps, what is to be told because of them or of the time, and further rows. Returns whether any."""
+        stored = AlertRows(tenure)
+        before = stored.groups
+        standing: dict[str, Group | None] = {**before, **(groups or {})}
+        changes = [step.change for step in steps if step.change is not None]
+        now, silences = self._clock(), stored.silences
+        if groups is not None:  # a command: what it changed of the silences is not stored yet
+            silences = AlertRows.silences_with(silences, rows)
+        notices: list[Notice] = []
+        for name in sorted({*standing, *(change.rule for change in changes)}):
+            own = [change for change in changes if change.rule == name]
+            sending, to, promise = self._sending(name)
+            told = dispatch(
+                name, sending, to, standing.get(name), own, now=now, calendar=self._calendar, silences=silences,
+                curves=_curves(own, courses.get(name)), promise=promise,
+            )  # fmt: skip
+            standing[name] = told.group
+            notices += told.notices
+            for _, hold in told.withheld:
+                self._withheld(str(hold.value))
+        all_rows = [
+            *rows,
+            *stored.of_states({step.key: step.state for step in steps}),
+            *stored.of_groups(standing),
+            *stored.of_history(changes),
+            *self._forgotten(stored, now),
+        ]
+        if not all_rows and not notices:
+            return False
+        await tenure.write([*self._owe(tenure, notices), *all_rows], [self._line(change) for change in changes])
+        return True
+
+    def _sending(self, name: str) -> tuple[Sending, tuple[str, ...], str | None]:
+        """How a rule's alerts are told; those of a rule that is gone go out as they were to."""
+        book = self._rulebook.current
+        if name in STREAM_ALERTS:
+            return book.quality.sending, book.quality.to or book.targets, None
+        for rule in book.rules:
+            if rule.name == name:
+                return rule.sending, rule.to, None if rule.false_alarms is None else rule.false_alarms.text
+        return Sending(), (), None
+
+    @staticmethod
+    def _forgotten(stored: AlertRows, now: int) -> list[Row]:
+        """Silences that ended a while ago."""
+        return stored.of_silences((), [s.command.id for s in stored.silences if s.ends < now - 30 * 86_400_000])
 
 
-def _states(table: Mapping[str, Any]) -> dict[str, AlertState]:
-    return {key: AlertState.from_json(s) for key, s in table.items() if not key.startswith("\0")}
+def _curves(changes: Iterable[Change], course: Course | str | None) -> dict[str, Curve]:
+    if course is None or isinstance(course, str):
+        return {}
+    found = {alert_key(change.rule, change.segment): curve(change, course) for change in changes if change.to}
+    return {key: drawn for key, drawn in found.items() if drawn is not None}
 
 
-def _pending(state: AlertState) -> dict[str, Any]:
-    plain = state.to_json()
-    return {name: plain[name] for name in ("rule", "segment", "state", "cohort", "value", "group", "since", "reason")}
+def register(app: ServiceApp, judge: Judge, latest: Callable[[], Snapshot | None], fail: Callable[..., None],
+             interval: float = 1.0) -> None:  # fmt: skip
+    """Adds the agent and its timer to the app.
 
-
-def register(app: ServiceApp, judge: Judge, latest: Callable[[], Snapshot | None], fail: Callable[..., None]) -> None:
-    """Adds the agent to the app. An event says only that there is something to judge; `latest` gives the figures."""
+    An event says only that there is something to judge; `latest` gives the figures.
+    """
     topic = app.topic(app.names.closings, key_serializer="raw", value_serializer="raw")
 
     async def judged() -> bool:
@@ -145,6 +364,15 @@ def register(app: ServiceApp, judge: Judge, latest: Callable[[], Snapshot | None
                 return
 
     app.agent(topic, name="judge")(judging)
+
+    @app.timer(interval)
+    async def tick() -> Any:
+        try:
+            await judge.tick(latest)
+        except Fenced as fenced:
+            say_fenced(fenced)
+        except Exception as error:  # noqa: BLE001 - a message that waits for good must not go unnoticed
+            fail(error)
 
 
 def line(topic: str, app_id: str, change: Change) -> Record:

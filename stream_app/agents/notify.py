@@ -13,7 +13,7 @@ from stream_app.notifiers.outbox import Outbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from stream_app.domain.alerts import Change
+    from stream_app.domain.alerts import Notice
     from stream_app.engine.app import ServiceApp
     from stream_app.engine.tables import Tables, Tenure
     from stream_app.notifiers.base import Notifier
@@ -43,10 +43,10 @@ class Notify:
         self._tenure: Tenure | None = None
         self._delivery: Delivery | None = None
 
-    def owe(self, tenure: Tenure, changes: Sequence[Change]) -> list[Row]:
-        """Takes changes on. They are owed once the rows are written; should that fail, the tenure is over."""
+    def owe(self, tenure: Tenure, notices: Sequence[Notice]) -> list[Row]:
+        """Takes notices on. They are owed once the rows are written; should that fail, the tenure is over."""
         outbox = self._of(tenure).outbox
-        return [_row(entry) for change in changes for entry in outbox.add(change, self._now())]
+        return [_row(entry) for notice in notices for entry in outbox.add(notice, self._now())]
 
     async def deliver(self) -> None:
         """Delivers what is due; does nothing on workers that do not own the tables.
@@ -67,13 +67,6 @@ class Notify:
         """What has not been delivered yet."""
         tenure = self._tables.tenure
         return [] if tenure is None else list(self._of(tenure).outbox.open)
-
-    def told(self, change: Change) -> bool:
-        """Whether a change was delivered to all its targets, or refused for good by them."""
-        tenure = self._tables.tenure
-        table = {} if tenure is None else tenure.tables[TABLE]
-        entries = [table.get(f"{change.id} {target}") for target in change.to]
-        return all(entry is not None and Entry.from_json(entry).settled_at is not None for entry in entries)
 
     def _of(self, tenure: Tenure) -> Delivery:
         """The delivery of a tenure. What it finds being posted may be under way at its predecessor, frozen or not."""

@@ -141,6 +141,9 @@ def observed(cohort: Mapping[str, Any], index: int) -> bool:
 def alert_line(alert: Mapping[str, Any]) -> str:
     """One change of an alert in one line."""
     segment = ", ".join(f"{name}={value}" for name, value in alert["segment"].items()) or "all users"
+    if alert["value"] is None or alert["threshold"] is None or alert.get("figure", "retention") != "retention":
+        what = alert["state"] if alert.get("health", "ok") == "ok" else alert["health"]
+        return f"{what:<8} {alert['rule']} ({segment}): {alert['reason']}, {alert['cohort']}; {alert['at']}"
     return (
         f"{alert['state']:<8} {alert['rule']} ({segment}): {100 * alert['value']:.1f} % of {alert['group']:,} users "
         f"of the {alert['grain']} of {alert['cohort']} were back on {alert['grain']} {alert['index']}, "

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: The least that a topic of state must take in a record batch: what is written at once, and what a batch adds.
 LEAST_BATCH = 600_000
+#: What a topic of the alerts' tables should take: the row of a rule with a thousand firing alerts, twice over.
+LEAST_TABLE_ROW = 4_000_000
 #: Source topics that keep events for less (ms) leave little time to mend an outage.
 SHORT_RETENTION = 24 * 3_600_000
 
@@ -89,6 +91,13 @@ def doubtful(topics: Topics, compacted: Iterable[str], found: Mapping[str, Found
         policy = found.get(topic, Found(0)).config.get("cleanup.policy", "")
         if "compact" in policy:
             told.append(f"topic {topic}: its cleanup.policy is {policy!r}: only the latest record of a key is kept")
+    for topic in topics.alert_tables:
+        largest = int(found.get(topic, Found(0)).config.get("max.message.bytes", LEAST_TABLE_ROW))
+        if largest < LEAST_TABLE_ROW:
+            told.append(
+                f"topic {topic}: its max.message.bytes is {largest}: a rule with more than some hundred firing alerts "
+                f"could not be told of; set it to {LEAST_TABLE_ROW} or more"
+            )
     for topic in (*topics.sources, *compacted):
         if topic in found:
             told += _replication(topic, found[topic], brokers)

@@ -37,8 +37,9 @@ class Topics:
         closings: says that periods closed, so that rules are judged; one partition.
         alerts: changes of alerts; one partition.
         dead_letters: records that could not be counted.
-        alert_states, outbox: the tables of the alerts; one partition, compacted.
+        alert_states, outbox, alert_history: the tables of the alerts; one partition, compacted.
         control: which generation of the state is the one to count in; one partition, compacted.
+        commands: silences and acknowledgements as they are asked for; one partition.
     """
 
     visits: str
@@ -51,6 +52,8 @@ class Topics:
     alert_states: str = "alert-states-changelog"
     outbox: str = "outbox-changelog"
     control: str = "control"
+    alert_history: str = "alert-history-changelog"
+    commands: str = "commands"
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -58,9 +61,14 @@ class Topics:
         return tuple(dict.fromkeys((self.visits, self.purchases)))
 
     @property
+    def alert_tables(self) -> tuple[str, ...]:
+        """The tables of the alerts. A row of a rule with a thousand firing alerts is larger than records usually are."""
+        return (self.alert_states, self.outbox, self.alert_history)
+
+    @property
     def compacted(self) -> tuple[str, ...]:
         """The topics that hold the latest value of each key for good: state; the changelog first."""
-        return (self.changelog, self.partials, self.alert_states, self.outbox, self.control)
+        return (self.changelog, self.partials, self.alert_states, self.outbox, self.control, self.alert_history)
 
     @property
     def chunked(self) -> frozenset[str]:
@@ -69,10 +77,15 @@ class Topics:
 
 
 _COMPACT = {"cleanup.policy": "compact", "segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.2"}
+_TABLE = _COMPACT | {"max.message.bytes": str(MOST_BYTES)}
 
 
 #: A dead letter holds the whole record in base64, so it may be larger than any record of a source topic.
 _LETTERS = {"retention.ms": "1209600000", "max.message.bytes": str(MOST_BYTES)}
+
+
+#: Commands that were not applied in so long (nobody judged) are not applied any more.
+_COMMANDS = {"retention.ms": "2592000000"}
 
 
 class TopicAdmin:
@@ -114,8 +127,10 @@ class TopicAdmin:
                 **{topic: (number, {}) for topic in topics.sources},
                 topics.changelog: (number, _COMPACT),
                 **dict.fromkeys(topics.compacted[1:], (1, _COMPACT)),
+                **dict.fromkeys(topics.alert_tables, (1, _TABLE)),
                 topics.closings: (1, {"retention.ms": "604800000"}),
                 topics.alerts: (1, {"retention.ms": "-1"}),
+                topics.commands: (1, _COMMANDS),
                 topics.dead_letters: (letters, _LETTERS),
             }
             known = await _configured(admin, {topic: found[topic] for topic in wanted if topic in found})

@@ -8,18 +8,19 @@ in every worker that shows it: take their maximum. Besides those of `METRICS` th
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from stream_app import __version__
+from stream_app.exporters.alerts import AlertsCollector
 from stream_app.exporters.figures import SnapshotCollector
 from stream_app.exporters.table import BY_NAME, METRICS, Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from stream_app.domain.metrics import Snapshot
 
@@ -28,6 +29,12 @@ __all__ = ["METRICS", "Metric", "Metrics", "OptionalGauge"]
 _CHUNK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _COMMIT_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CENSUS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_RULES = (
+    "stream_app_rules_loaded",
+    "stream_app_rules_reload_successful",
+    "stream_app_rules_reload_success_timestamp_seconds",
+)
 
 M = TypeVar("M", Counter, Gauge)
 
@@ -84,20 +91,41 @@ class Metrics:
         self.lag_records = self._made(Gauge, "stream_app_lag_records")
         self.partitions_owned = self._made(Gauge, "stream_app_partitions_owned")
         self.recovery_seconds = OptionalGauge(BY_NAME["stream_app_recovery_seconds"])
-        self.alerts_firing = self._made(Gauge, "stream_app_alerts_firing")
         self.notifications = self._made(Counter, "stream_app_notifications_total")
+        self.notifications_withheld = self._made(Counter, "stream_app_notifications_withheld_total")
+        self._rules = [OptionalGauge(BY_NAME[name]) for name in _RULES]
         self.snapshot_writes = self._made(Counter, "stream_app_snapshot_writes_total")
         self.census = self._made(Counter, "stream_app_census_total")
         self.census_seconds = self._histogram("stream_app_census_seconds", _CENSUS_BUCKETS)
         self._made(Gauge, "stream_app_build_info").labels(__version__).set(1)
-        self._figures = SnapshotCollector(top, clock)
-        for collector in (self.recovery_seconds, self._figures):
+        self._clock = clock
+        self._figures, self._alerts = SnapshotCollector(top, clock), AlertsCollector(clock)
+        for collector in (self.recovery_seconds, *self._rules, self._figures, self._alerts):
             self.registry.register(collector)
         ProcessCollector(registry=self.registry)
 
     def show(self, snapshot: Snapshot | None) -> None:
         """Export the figures of this snapshot from now on; None makes them absent. Costs nothing until a scrape."""
         self._figures.show(snapshot)
+
+    def show_alerts(
+        self, now: Sequence[Mapping[str, Any]], silences: Sequence[Mapping[str, Any]], rules: Iterable[str]
+    ) -> None:
+        """Export these alerts and silences from now on, as they are published, and zeros for rules without any."""
+        self._alerts.show(now, silences, rules)
+
+    def show_rules(self, number: int, problem: str | None = None) -> None:
+        """Export what became of reading the rules file.
+
+        Args:
+            number: how many rules are in force.
+            problem: why the file was refused; None: those in force are the file's.
+        """
+        loaded, successful, read_at = self._rules
+        loaded.set(number)
+        successful.set(0 if problem else 1)
+        if not problem:
+            read_at.set(self._clock())
 
     def _made(self, kind: type[M], name: str) -> M:
         metric = BY_NAME[name]

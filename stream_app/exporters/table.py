@@ -122,13 +122,59 @@ METRICS: tuple[Metric, ...] = (
         ("definition", "segment"),
         "Customers active, by inactivity window, at the end of the latest closed day. Absent before one has closed.",
     ),
-    Metric("stream_app_alerts_firing", "gauge", ("rule",), "Alerts of a rule that are firing, one a segment."),
+    Metric(
+        "stream_app_alerts_firing",
+        "gauge",
+        ("rule",),
+        "Alerts of a rule that are firing, one a segment; those of the stream itself have their own names. Only of the "
+        "worker that judges.",
+    ),
+    Metric(
+        "stream_app_alerts_pending", "gauge", ("rule",), "Alerts of a rule that have breached, but not long enough yet."
+    ),
+    Metric(
+        "stream_app_alerts_unhealthy",
+        "gauge",
+        ("rule", "health"),
+        "Alerts of a rule that cannot be judged, by health: no_data (no group that is large enough) or error (the "
+        "figure cannot be had).",
+    ),
+    Metric(
+        "stream_app_alerts_acknowledged", "gauge", ("rule",), "Firing alerts of a rule that somebody has acknowledged."
+    ),
+    Metric("stream_app_silences", "gauge", (), "Silences in force; 0 on workers that do not judge."),
+    Metric(
+        "stream_app_rules_loaded",
+        "gauge",
+        (),
+        "Alert rules in force on this worker, those of the file as it was when it was last right.",
+    ),
+    Metric(
+        "stream_app_rules_reload_successful",
+        "gauge",
+        (),
+        "1 where the rules file as it is now is in force, 0 where it was refused and former rules stay. Absent without "
+        "a rules file.",
+    ),
+    Metric(
+        "stream_app_rules_reload_success_timestamp_seconds",
+        "gauge",
+        (),
+        "When the rules in force were read, in seconds since 1970. Absent without a rules file.",
+    ),
     Metric(
         "stream_app_notifications_total",
         "counter",
         ("target_kind", "outcome"),
-        "Attempts by kind of target (console, slack) and outcome: sent, found (it had been), rejected (for good), or "
-        "owed still: rate_limited, unavailable, misconfigured, unknown.",
+        "Attempts by kind of target (console, slack, webhook, email, alertmanager) and outcome: sent, found (it had "
+        "been), rejected (for good), or owed still: rate_limited, unavailable, misconfigured, unknown.",
+    ),
+    Metric(
+        "stream_app_notifications_withheld_total",
+        "counter",
+        ("reason",),
+        "Changes of alerts that were not told when they happened, by reason: a silence, the hours of the rule, its "
+        "cap, or that it had passed before it could be told.",
     ),
     Metric(
         "stream_app_snapshot_writes_total",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from stream_app.domain.errors import StreamAppError
 
 if TYPE_CHECKING:
-    from stream_app.domain.alerts import Change
+    from stream_app.domain.alerts import Notice
 
 
 class NotifierError(StreamAppError):
@@ -82,13 +82,13 @@ class Receipt:
 
 
 class Notifier(Protocol):
-    """Tells a target of an alert's change of state."""
+    """Tells a target of what became of a rule's alerts."""
 
-    async def send(self, change: Change, target: str, *, thread: Receipt | None = None) -> Receipt:
-        """Sends one message, once.
+    async def send(self, notice: Notice, target: str, *, thread: Receipt | None = None) -> Receipt:
+        """Sends one message, once; brings the message it belongs under up to date before, where that can be edited.
 
         Args:
-            change: what to tell.
+            notice: what to tell. One that a target of this kind has no use for (`edited`) is as good as sent.
             target: as the rule names it, such as `slack:#channel`.
             thread: the message this one belongs under.
 
@@ -98,12 +98,12 @@ class Notifier(Protocol):
         ...
 
     async def find(
-        self, change_id: str, target: str, *, age: float = math.inf, thread: Receipt | None = None
+        self, notice_id: str, target: str, *, age: float = math.inf, thread: Receipt | None = None
     ) -> Receipt | None:
         """Looks for a message whose sending ended in `OutcomeUnknown` or a crash; None where it was not posted.
 
         Args:
-            change_id: the id of the change it tells of.
+            notice_id: the id of the notice.
             target: where it was sent.
             age: seconds since the first attempt began, to bound the search. No instant: clocks may disagree.
             thread: the message it would be under.

@@ -20,7 +20,7 @@ from stream_app.notifiers.entry import Entry, Status
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from stream_app.domain.alerts import Change
+    from stream_app.domain.alerts import Notice
     from stream_app.notifiers.outbox import Outbox
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,13 @@ logger = logging.getLogger(__name__)
 POST_WITHIN = 10.0
 #: Outcomes beside those of the errors, as labels of `stream_app_notifications_total`.
 SENT, FOUND = "sent", "found"
+#: By kind of target, what to set where it has no notifier.
+_HINTS = {
+    "slack": "set slack_token",
+    "webhook": "name it in the setting webhooks",
+    "email": "set smtp_url and smtp_from",
+    "alertmanager": "set alertmanager_url",
+}
 
 
 class Delivery:
@@ -62,18 +69,25 @@ class Delivery:
         self._post_within = post_within
         self._complaints: set[tuple[str, str]] = set()
 
-    async def owe(self, change: Change) -> None:
-        """Takes on a change; one that is known already, by its id, adds nothing."""
-        for entry in self.outbox.add(change, self._now()):
+    async def owe(self, notice: Notice) -> None:
+        """Takes on a notice; one that is known already, by its id, adds nothing."""
+        for entry in self.outbox.add(notice, self._now()):
             await self._save(entry)
 
     async def run_due(self) -> None:
         """Delivers until nothing is due: the entries of a target in order, the targets side by side."""
         while due := self.outbox.due(self._now()):
-            results = await asyncio.gather(*(self._act(entry) for entry in due), return_exceptions=True)
+            results = await asyncio.gather(*(self._run(entry) for entry in due), return_exceptions=True)
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
+
+    async def _run(self, entry: Entry) -> None:
+        """Delivers what is due to one target: it waits for no other one."""
+        following: Entry | None = entry
+        while following is not None:
+            await self._act(following)
+            following = next((e for e in self.outbox.due(self._now()) if e.target == entry.target), None)
 
     async def _act(self, entry: Entry) -> None:
         looking = entry.status is Status.POSTING
@@ -98,14 +112,14 @@ class Delivery:
         No step of the post is taken after the deadline: in a process that was frozen the loop finds the timeout due
         before it goes on with what the timeout is over.
         """
-        assert entry.change is not None  # noqa: S101 - an open entry has its change
+        assert entry.notice is not None  # noqa: S101 - an open entry has its notice
         try:
             if asyncio.get_running_loop().time() >= deadline:
                 raise OutcomeUnknown(f"{entry.target}: storing the intent took too long, it is not posted")
             try:
                 async with asyncio.timeout_at(deadline):
                     receipt = await self._notifier(entry).send(
-                        entry.change, entry.target, thread=self.outbox.thread(entry)
+                        entry.notice, entry.target, thread=self.outbox.thread(entry)
                     )
             except TimeoutError:
                 raise OutcomeUnknown(f"{entry.target}: no answer within {self._post_within:g} s") from None
@@ -124,8 +138,8 @@ class Delivery:
             wait = error.retry_after if isinstance(error, RateLimited) else 0.0
             return self.outbox.unknown(entry, str(error), self._now(), wait=wait)
         if receipt is None:
-            logger.info("notification %s to %s had not been posted, it is sent now", entry.id, entry.target)
-            return self.outbox.not_posted(entry, "not posted", self._now(), wait=0.0)
+            logger.info("notification %s was not found at %s, it is sent now", entry.id, entry.target)
+            return self.outbox.not_posted(entry, "not found", self._now(), wait=0.0)
         return self._sent(entry, FOUND, self.outbox.sent(entry, receipt, self._now()))
 
     def _failed(self, entry: Entry, error: NotifierError) -> Entry:
@@ -156,7 +170,7 @@ class Delivery:
     def _notifier(self, entry: Entry) -> Notifier:
         kind = _kind(entry.target)
         if kind not in self._notifiers:
-            hint = "set slack_token" if kind == "slack" else "correct `to` in the rules"
+            hint = _HINTS.get(kind, "correct `to` in the rules")
             raise Misconfigured(f"{entry.target}: no notifier is configured for it; {hint}")
         return self._notifiers[kind]
 

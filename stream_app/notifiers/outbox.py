@@ -20,7 +20,7 @@ from stream_app.notifiers.entry import OPEN, Entry, Status
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stream_app.domain.alerts import Change
+    from stream_app.domain.alerts import Notice
     from stream_app.notifiers.base import Receipt
 
 DAY = 86_400.0
@@ -73,12 +73,12 @@ class Outbox:
         """What is owed or being posted."""
         return tuple(self._entries[key] for queue in self._queues.values() for key in queue)
 
-    def add(self, change: Change, now: float) -> list[Entry]:
-        """The entries a change adds, one a target; none for what is known already."""
+    def add(self, notice: Notice, now: float) -> list[Entry]:
+        """The entries a notice adds, one a target; none for what is known already."""
         added: list[Entry] = []
         number = next(reversed(self._entries.values())).number + 1 if self._entries else 0
-        for target in dict.fromkeys(change.to):
-            entry = Entry(change.id, target, number + len(added), change, now, change.began)
+        for target in dict.fromkeys(notice.to):
+            entry = Entry(notice.id, target, number + len(added), notice, now, notice.root)
             if entry.key not in self._entries:
                 self._queues.setdefault(target, {})[entry.key] = None
                 added.append(self._put(entry))
@@ -97,7 +97,7 @@ class Outbox:
 
     def thread(self, entry: Entry) -> Receipt | None:
         """The message an entry belongs under, if it was sent there."""
-        first = self._entries.get(f"{entry.began} {entry.target}")
+        first = self._entries.get(f"{entry.root} {entry.target}")
         return first.receipt if first is not None else None
 
     def posting(self, entry: Entry, now: float) -> Entry:
@@ -177,7 +177,7 @@ class Outbox:
         current = self._at(entry, Status.POSTING)
         self._busy.discard(entry.key)
         self._queues[entry.target].pop(entry.key, None)
-        return self._put(replace(current, status=status, settled_at=now, change=None, **changes))
+        return self._put(replace(current, status=status, settled_at=now, notice=None, **changes))
 
     def _put(self, entry: Entry) -> Entry:
         self._entries[entry.key] = entry

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stream_app.domain.alerts import Curve
+    from stream_app.reports.drawing.alert import Words
+
 # matplotlib's settings are those of the process.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -20,6 +23,14 @@ def png(answer: Mapping[str, Any]) -> bytes:
 def svg(answer: Mapping[str, Any]) -> bytes:
     """The picture of an answer as SVG; its text is drawn as paths, so that it looks the same everywhere."""
     return _drawn(answer, "svg")
+
+
+def alert_png(curve: Curve, words: Words, **how: Any) -> bytes:
+    """The picture in an alert's message as PNG, 1200 by 660 pixels; the arguments are those of `drawing.alert.draw`."""
+    from stream_app.reports.drawing.alert import draw
+
+    with _ONE_AT_A_TIME:
+        return draw(curve, words, **how)
 
 
 def _drawn(answer: Mapping[str, Any], format_: str) -> bytes:

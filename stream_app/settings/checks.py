@@ -112,6 +112,8 @@ def _conflicts(parsed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if parsed.get("hour_days"):
             what = "cannot be kept in state_format 1; set hour_days: 0 until every worker is of this version"
             yield "hour_days", f"days of hours {what}"
+    if parsed.get("smtp_url") and "smtp_from" in parsed and parsed["smtp_from"] is None:
+        yield "smtp_from", "is not set, and smtp_url is; name the sender, such as alerts@example.com"
     taken: dict[str, str] = {}
     for name in ("visits_topic", "purchases_topic", "alerts_topic", "dead_letters_topic"):
         other = taken.setdefault(parsed[name], name) if name in parsed else name

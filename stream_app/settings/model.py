@@ -12,7 +12,7 @@ from stream_app.domain.filters import conditions_of, filters_of
 from stream_app.domain.fingerprint import fingerprint
 from stream_app.domain.periods import WEEKDAYS, Calendar
 from stream_app.domain.rows import RING_DAYS, ROW_FORMAT, ROW_FORMATS
-from stream_app.settings import definitions, values
+from stream_app.settings import definitions, outbound, values
 from stream_app.settings.checks import Spec, listed, resolve, shown
 from stream_app.settings.currencies import minor_units
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from stream_app.domain.events import Definition
     from stream_app.domain.filters import Where
+    from stream_app.settings.outbound import Webhook
 
 ENV_PREFIX = "STREAM_APP_"
 
@@ -148,8 +149,47 @@ class Settings:
     slack_token: str | None = _setting(
         None, values.optional(values.secret), "bot token, for rules with `slack:#channel`", secret=True
     )
+    slack_signing_secret: str | None = _setting(
+        None,
+        values.optional(values.secret),
+        "signing secret of the Slack app, for the buttons of its messages",
+        secret=True,
+    )
     slack_url: str = _setting(
         "https://slack.com/api/", values.api_address, "address of the Slack API; another one for tests", address=True
+    )
+    webhooks: tuple[Webhook, ...] = _setting(
+        (),
+        outbound.webhooks,
+        "addresses for rules with `webhook:NAME`: `[{name, url, secret}]`, see `docs/alerts/notifying.md`; in the "
+        "environment as JSON",
+        secret=True,
+        show=outbound.shown,
+    )
+    smtp_url: str | None = _setting(
+        None,
+        values.optional(outbound.smtp_address),
+        "mail server for rules with `email:ADDRESS`: `smtp://user:password@host:587` (STARTTLS), `smtps://` or, "
+        "without encryption, `smtp+plain://`",
+        address=True,
+    )
+    smtp_from: str | None = _setting(
+        None, values.optional(outbound.mail_address), "sender of these mails; needed with `smtp_url`"
+    )
+    alertmanager_url: str | None = _setting(
+        None,
+        values.optional(outbound.addresses),
+        "Alertmanager for rules with `alertmanager`; all of a cluster with commas",
+        address=True,
+    )
+    api_token: str | None = _setting(
+        None,
+        values.optional(values.secret),
+        "bearer token for silences and acknowledgements over the API; without it, they are refused",
+        secret=True,
+    )
+    rules_interval: float = _setting(
+        10.0, values.seconds(0.05, 86_400), "how often the rules file is looked at for changes", unit="s"
     )
     top_values: int = _setting(
         20, values.whole(1, 1000), "largest values of a dimension that are shown; the rest is `(other)`"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stream_app.domain.errors import StreamAppError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stream_app.domain.metrics import Snapshot
+
+    Row = dict[str, Any]
 
 
 class StoreUnavailable(StreamAppError):  # noqa: N818  a state, not a mistake: it passes
@@ -15,6 +20,47 @@ class StoreUnavailable(StreamAppError):  # noqa: N818  a state, not a mistake: i
 
     Operator action: start the store or correct its address; nothing is lost meanwhile.
     """
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """The alerts as they were published last, JSON-ready.
+
+    Attributes:
+        now: those that fire, are pending, or cannot be judged; see `domain.alerts.shown`.
+        silences: those that are known, in force or not, as `Silence.to_json` gives them.
+        latest: the latest changes, latest first, as lines of the alerts topic.
+    """
+
+    now: list[Row] = field(default_factory=list)
+    silences: list[Row] = field(default_factory=list)
+    latest: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which past changes are asked for; None: whatever.
+
+    Attributes:
+        rule: the rule's name.
+        segment: dimensions and values that the segment must have; empty: whatever it is.
+        state: the new state.
+        begin, end: instants (ms) of the judgement: from, and before.
+    """
+
+    rule: str | None = None
+    segment: Mapping[str, str] = field(default_factory=dict)
+    state: str | None = None
+    begin: int | None = None
+    end: int | None = None
+
+    def fits(self, change: Mapping[str, Any]) -> bool:
+        """Whether a change is asked for, apart from its time."""
+        return (
+            self.rule in (None, change["rule"])
+            and self.state in (None, change["state"])
+            and all(change["segment"].get(name) == value for name, value in self.segment.items())
+        )
 
 
 class SnapshotReader(Protocol):
@@ -30,8 +76,15 @@ class SnapshotReader(Protocol):
             StoreUnavailable: the store does not answer.
         """
 
-    async def alerts(self) -> list[dict[str, Any]]:
-        """Alerts now firing or pending (`"current": true`), then past changes, latest first.
+    async def alerts(self) -> Alerts:
+        """The alerts as they were published last.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+
+    async def history(self, wanted: Wanted, last: int) -> list[Row]:
+        """The latest so many changes that are asked for, latest first.
 
         Raises:
             StoreUnavailable: the store does not answer.

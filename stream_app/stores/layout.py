@@ -3,7 +3,8 @@
     meta                          string: JSON, everything of a snapshot but its blocks, and which version it is
     blocks:<definition>:<measure> hash: field JSON `["plan","pro",<bucket>]` or `[<bucket>]`, value see `stores.blocks`
     changes                       list: JSON `[version, {"<definition>:<measure>": [field, ...]}]`, latest first
-    alerts:now                    string: JSON, the alerts that are firing or pending
+    alerts:now                    string: JSON, the alerts that are firing, pending or cannot be judged
+    alerts:silences               string: JSON, the silences
     alerts:past                   sorted set: JSON of each change of an alert, by the time it was judged for
 
 A writer that does not find its own last version writes everything anew and begins an epoch. Within an epoch versions
@@ -52,6 +53,7 @@ class Keys:
         self.meta = self.prefix + "meta"
         self.changes = self.prefix + "changes"
         self.alerts_now = self.prefix + "alerts:now"
+        self.silences = self.prefix + "alerts:silences"
         self.alerts_past = self.prefix + "alerts:past"
 
     def page(self, page: Page) -> str:

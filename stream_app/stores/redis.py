@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from stream_app.domain.counters import BlockKey
     from stream_app.domain.metrics import Snapshot
+    from stream_app.stores.base import Alerts, Wanted
     from stream_app.stores.embedded import EmbeddedRedis
 
 log = logging.getLogger(__name__)
@@ -145,46 +146,62 @@ class RedisStore:
                 else:  # a second's work where there are many segments
                     write = partial(layout.write, parts=parts, former=former)
                     await asyncio.to_thread(write, pipe, self._keys, meta, snapshot)
-                self._shelf.write(pipe)
+                shelved = self._shelf.write(pipe, everything=former is not None)
                 try:
                     await pipe.execute()
                 except WatchError:
                     continue
-            self._shelf.settled()
+            self._shelf.settled(shelved)
             return meta
         raise StoreUnavailable(
             f"redis: another writer publishes figures of app_id {self._app_id!r} to {self.where!r} at the same "
             "time; if this goes on, give each service its own app_id"
         )
 
-    async def publish_alerts(self, now: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]] = ()) -> None:
+    async def publish_alerts(
+        self,
+        now: Sequence[Mapping[str, Any]],
+        changes: Sequence[Mapping[str, Any]] = (),
+        silences: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """Write the alerts.
 
         Args:
-            now: all that are firing or pending, JSON-ready; they replace those that were.
+            now: all that fire, are pending or cannot be judged, JSON-ready (`domain.alerts.shown`); they replace those
+                that were.
             changes: what happened since the last call, as lines of the alerts topic (`id`, `at`, ...). Those of a call
-                that failed need not be given again, and one given twice is kept once.
+                that failed need not be given again, and one given twice is kept once. They are remembered, so that
+                a server that lost its memory gets them again: whoever begins to publish gives all it has.
+            silences: all that are known, as `Silence.to_json` gives them; they replace those that were.
 
         Raises:
             StoreUnavailable: the server does not answer.
         """
-        self._shelf.put(now, changes)
+        self._shelf.put(now, changes, silences)
 
         async def write() -> None:
             async with self._client.pipeline(transaction=True) as pipe:
-                self._shelf.write(pipe)
+                written = self._shelf.write(pipe)
                 await pipe.execute()
-            self._shelf.settled()
+            self._shelf.settled(written)
 
         await self._asked(write)
 
-    async def alerts(self) -> list[dict[str, Any]]:
-        """Alerts now firing or pending (`"current": true`), then past changes, latest first.
+    async def alerts(self) -> Alerts:
+        """The alerts as they were published last, by this or another process.
 
         Raises:
             StoreUnavailable: the server does not answer.
         """
         return await self._asked(lambda: self._shelf.read(self._client))
+
+    async def history(self, wanted: Wanted, last: int) -> list[dict[str, Any]]:
+        """The latest so many changes that are asked for, latest first.
+
+        Raises:
+            StoreUnavailable: the server does not answer.
+        """
+        return await self._asked(lambda: self._shelf.history(self._client, wanted, last))
 
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         try:

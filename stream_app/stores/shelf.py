@@ -1,11 +1,15 @@
-"""The alerts in Redis: those that are firing or pending, and what happened to them lately."""
+"""The alerts in Redis: those there are now, the silences, and what happened."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import orjson
+
+from stream_app.domain.alerts.change import Change
+from stream_app.stores.base import Alerts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,10 +17,17 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.client import Pipeline
 
+    from stream_app.stores.base import Wanted
     from stream_app.stores.layout import Keys
 
-#: How many past changes are kept.
-KEPT = 200
+#: How many past changes are kept, and how many of them are shown beside the present alerts.
+KEPT = 10_000
+LATEST = 100
+#: How many are read at once while the history is searched.
+_PAGE = 500
+
+#: What a write contained, to be named when it is done: how much had been put, and the ids of changes.
+Written = tuple[int, tuple[str, ...]]
 
 
 class AlertShelf:
@@ -28,44 +39,88 @@ class AlertShelf:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._now: list[Mapping[str, Any]] | None = None
-        self._changes: dict[str, Mapping[str, Any]] = {}
-        self.owed = False
+        self._now: bytes | None = None  # None: nothing was put yet, and what is there is another process's
+        self._silences = b"[]"
+        self._lines: dict[str, tuple[bytes, int]] = {}  # of each change by its id: JSON, instant (ms)
+        self._unwritten: dict[str, None] = {}
+        self._puts = self._settled = 0
 
-    def put(self, now: Iterable[Mapping[str, Any]], changes: Iterable[Mapping[str, Any]]) -> None:
-        """Take the present alerts instead of the former, and the changes besides those owed."""
-        self._now = list(now)
+    @property
+    def owed(self) -> bool:
+        """Something was put that is not known to be written."""
+        return self._settled < self._puts
+
+    def put(
+        self,
+        now: Iterable[Mapping[str, Any]],
+        changes: Iterable[Mapping[str, Any]],
+        silences: Iterable[Mapping[str, Any]],
+    ) -> None:
+        """Take the present alerts and silences instead of the former, and the changes besides those there are."""
+        self._now, self._silences = orjson.dumps(list(now)), orjson.dumps(list(silences))
         for change in changes:
-            self._changes[str(change["id"])] = change
-        for oldest in list(self._changes)[:-KEPT]:
-            del self._changes[oldest]
-        self.owed = True
+            name = str(change["id"])
+            if name not in self._lines:  # what happened does not change, and all that happened may be given each time
+                line = orjson.dumps(change, option=orjson.OPT_SORT_KEYS)
+                self._lines[name] = line, _milliseconds(change["at"])
+                self._unwritten[name] = None
+        for oldest in list(self._lines)[: max(len(self._lines) - KEPT, 0)]:
+            del self._lines[oldest]
+            self._unwritten.pop(oldest, None)
+        self._puts += 1
 
-    def write(self, pipe: Pipeline) -> None:
-        """Add what there is to a transaction. A change that is there already is not there twice."""
+    def write(self, pipe: Pipeline, *, everything: bool = False) -> Written:
+        """Add what is owed to a transaction, or everything there is. A change that is there already is there once.
+
+        Returns:
+            What `settled` is to be told when the transaction is done.
+        """
         if self._now is not None:
-            pipe.set(self._keys.alerts_now, orjson.dumps(self._now))
-        if self._changes:
-            lines = {
-                orjson.dumps(change, option=orjson.OPT_SORT_KEYS): _milliseconds(change["at"])
-                for change in self._changes.values()
-            }
-            pipe.zadd(self._keys.alerts_past, lines)
+            pipe.set(self._keys.alerts_now, self._now)
+            pipe.set(self._keys.silences, self._silences)
+        names = tuple(self._lines if everything else self._unwritten)
+        if names:
+            pipe.zadd(self._keys.alerts_past, dict(self._lines[name] for name in names))
             pipe.zremrangebyrank(self._keys.alerts_past, 0, -KEPT - 1)
+        return self._puts, names
 
-    def settled(self) -> None:
-        """The transaction is done."""
-        self._changes.clear()
-        self.owed = False
+    def settled(self, written: Written) -> None:
+        """A transaction is done; what was put while it was under way is still owed."""
+        self._settled = max(self._settled, written[0])
+        for name in written[1]:
+            self._unwritten.pop(name, None)
 
-    async def read(self, client: Redis) -> list[dict[str, Any]]:
-        """Present alerts with `"current": true`, then past changes, latest first, with `"current": false`."""
+    async def read(self, client: Redis) -> Alerts:
+        """The present alerts, the silences, and the latest changes."""
         async with client.pipeline(transaction=True) as pipe:
             pipe.get(self._keys.alerts_now)
-            pipe.zrevrange(self._keys.alerts_past, 0, -1)
-            now, past = await pipe.execute()
-        current = [{**alert, "current": True} for alert in orjson.loads(now or b"[]")]
-        return current + [{**orjson.loads(line), "current": False} for line in past]
+            pipe.get(self._keys.silences)
+            pipe.zrevrange(self._keys.alerts_past, 0, LATEST - 1)
+            now, silences, past = await pipe.execute()
+        return Alerts(orjson.loads(now or b"[]"), orjson.loads(silences or b"[]"), _distinct(_read_all(past)))
+
+    async def history(self, client: Redis, wanted: Wanted, last: int) -> list[dict[str, Any]]:
+        """The latest so many changes that are asked for, latest first."""
+        high = "+inf" if wanted.end is None else f"({wanted.end}"
+        low = "-inf" if wanted.begin is None else str(wanted.begin)
+        found: list[dict[str, Any]] = []
+        for start in range(0, KEPT, _PAGE):
+            lines: Any = await client.zrevrangebyscore(self._keys.alerts_past, high, low, start, _PAGE)
+            found = _distinct([*found, *filter(wanted.fits, await asyncio.to_thread(_read_all, lines))])
+            if len(lines) < _PAGE or len(found) >= last:
+                break
+        return found[:last]
+
+
+def _read_all(lines: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Changes as this version writes them, whichever wrote them."""
+    changes = map(orjson.loads, lines)
+    return [change if "ends" in change else Change.from_json(change).to_json() for change in changes]
+
+
+def _distinct(changes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without those that another version wrote, too: they have the same id."""
+    return list({str(change["id"]): change for change in changes}.values())
 
 
 def _milliseconds(instant: str) -> int:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from stream_app.domain.metrics import Snapshot
     from stream_app.domain.metrics.query import Query
-    from stream_app.stores.base import SnapshotReader
+    from stream_app.domain.periods import Calendar
+    from stream_app.stores.base import Alerts, SnapshotReader, Wanted
     from stream_app.web.health import HealthBoard
 
     #: Gives the JSON of an answer.
@@ -81,7 +82,7 @@ class Answers:
         self._number = 0
         self._reading: asyncio.Task[Snapshot | None] | None = None
         self._bodies: OrderedDict[tuple[int, Query], asyncio.Future[bytes]] = OrderedDict()
-        self._alerts: list[dict[str, Any]] | None = None
+        self._alerts: Alerts | None = None
         health.set(PART, State.STARTING, "no figures have been published yet")
 
     async def latest(self) -> Latest:
@@ -189,7 +190,7 @@ class Answers:
             if self._bodies[oldest].done():
                 total -= len(self._bodies.pop(oldest).result())
 
-    async def alerts(self) -> tuple[list[dict[str, Any]], bool]:
+    async def alerts(self) -> tuple[Alerts, bool]:
         """The alerts as the reader gives them, and whether they are those seen last.
 
         Raises:
@@ -202,6 +203,22 @@ class Answers:
                 raise NoFiguresError(_why(error)) from error
             return self._alerts, True
         return self._alerts, False
+
+    async def history(self, wanted: Wanted, last: int) -> list[dict[str, Any]]:
+        """The latest changes of alerts that are asked for, latest first.
+
+        Raises:
+            NoFiguresError: the store does not answer.
+        """
+        try:
+            return await asyncio.wait_for(self._reader.history(wanted, last), _FIRST_SECONDS)
+        except (StoreUnavailable, TimeoutError) as error:
+            raise NoFiguresError(_why(error)) from error
+
+    @property
+    def calendar(self) -> Calendar | None:
+        """The business calendar; None before the first snapshot."""
+        return None if self._last is None else self._last.calendar
 
     async def close(self) -> None:
         """End a reading that is under way."""

@@ -12,7 +12,6 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from stream_app import __version__
-from stream_app.domain.errors import QueryError, UnansweredError
 from stream_app.domain.events import rfc3339
 from stream_app.domain.metrics import counted
 from stream_app.domain.metrics.query import FIGURES, ParameterError, parse
@@ -20,9 +19,10 @@ from stream_app.web.answers import Answers, Latest, NoFiguresError
 from stream_app.web.censuses import etag
 from stream_app.web.matrices import Matrices
 from stream_app.web.pieces import Pieces
+from stream_app.web.replies import fresh, none_expected, reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from multidict import MultiMapping
     from prometheus_client import CollectorRegistry
@@ -34,12 +34,7 @@ if TYPE_CHECKING:
     from stream_app.web.censuses import Censuses
     from stream_app.web.health import HealthBoard
 
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 log = logging.getLogger(__name__)
-
-#: Header of every answer with figures: `current`, or `stale` where the store did not answer.
-FRESHNESS = "Stream-App-Figures"
 
 
 class Api:
@@ -86,7 +81,6 @@ class Api:
         """Where each handler is."""
         return [
             *(web.get(f"/api/v1/{figure}", self.figure) for figure in FIGURES),
-            web.get("/api/v1/alerts", self.alerts),
             web.get("/api/v1/status", self.status),
             web.get("/healthz", self.healthz),
             web.get("/readyz", self.readyz),
@@ -98,7 +92,7 @@ class Api:
         latest = await self._answers.latest()
         snapshot = latest.snapshot
         query = self._parsed(request.path.rpartition("/")[2], request.query, snapshot)
-        headers = _fresh(latest.stale)
+        headers = fresh(latest.stale)
         if counted.known(snapshot, query):
             headers["ETag"] = self._answers.etag(latest)
             if request.headers.get("If-None-Match") == headers["ETag"]:
@@ -136,31 +130,22 @@ class Api:
             return self._matrices.retention(snapshot, asked)
         return orjson.dumps(counted.answer(asked, snapshot))
 
-    async def alerts(self, request: web.Request) -> web.Response:
-        """Alerts that are firing or pending, and what happened lately."""
-        _none_expected(request.query)
-        found, stale = await self._answers.alerts()
-        current = [_without_mark(alert) for alert in found if alert.get("current")]
-        current.sort(key=lambda alert: alert.get("state") != "firing")
-        past = [_without_mark(alert) for alert in found if not alert.get("current")]
-        return _json({"current": current, "history": past}, headers=_fresh(stale))
-
     async def status(self, request: web.Request) -> web.Response:
         """What is known: how far, how much, by which definitions and dimensions; and how this worker is."""
-        _none_expected(request.query)
+        none_expected(request.query)
         latest: Latest | None = None
         try:
             latest = await self._answers.latest()
         except NoFiguresError as error:
             log.debug("The status has no figures: %s", error)
-        return _json(
+        return reply(
             {
                 "version": __version__,
                 "figures": None if latest is None else self._known(latest.snapshot),
                 "worker": dict(self._status()),
                 "health": self._health.to_json(),
             },
-            headers=_fresh(latest is None or latest.stale),
+            headers=fresh(latest is None or latest.stale),
         )
 
     def _known(self, snapshot: Snapshot) -> dict[str, Any]:
@@ -183,7 +168,7 @@ class Api:
         """The process lives: 200, or 503 where it should be restarted."""
         healthy = self._health.healthy
         body = {"healthy": healthy} if healthy else self._health.to_json()
-        return _json(body, status=200 if healthy else 503)
+        return reply(body, status=200 if healthy else 503)
 
     async def readyz(self, _: web.Request) -> web.Response:
         """The process does its work: 200, or 503 with the reasons. What is degraded is listed either way."""
@@ -191,7 +176,7 @@ class Api:
             await self._answers.latest()
         except NoFiguresError as error:
             log.debug("Not ready: %s", error)  # the board has it
-        return _json(self._health.to_json(), status=200 if self._health.ready else 503)
+        return reply(self._health.to_json(), status=200 if self._health.ready else 503)
 
     async def metrics(self, request: web.Request) -> web.Response:
         """The metrics, in the format Prometheus asked for."""
@@ -225,48 +210,3 @@ def _corrections(snapshot: Snapshot) -> dict[str, Any]:
     found = snapshot.corrections
     since, latest = (None if time is None else rfc3339(time) for time in (found.since, found.latest))
     return {"count": sum(found.cells.values()), "by_definition": dict(found.cells), "since": since, "latest": latest}
-
-
-def _none_expected(given: MultiMapping[str]) -> None:
-    for name in given:
-        raise ParameterError(name, given[name], "there are no parameters here")
-
-
-def _without_mark(alert: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in alert.items() if name != "current"}
-
-
-def _fresh(stale: bool) -> dict[str, str]:
-    return {FRESHNESS: "stale" if stale else "current", "Cache-Control": "no-cache"}
-
-
-def _json(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(body),
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"} | dict(headers or {}),
-    )
-
-
-@web.middleware
-async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns what went wrong into an answer that says so."""
-    try:
-        return await handler(request)
-    except ParameterError as error:
-        return _json(error.to_json(), status=400)
-    except QueryError as error:
-        return _json({"error": {"parameter": None, "value": None, "message": str(error), "allowed": []}}, status=400)
-    except (NoFiguresError, UnansweredError) as error:
-        return _json({"error": {"message": str(error)}}, status=503, headers={"Retry-After": "2"})
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        message = f"{request.method} {request.path}: {error.reason}"
-        return _json({"error": {"message": message}}, status=error.status, headers=headers)
-    except Exception:
-        log.exception("A request failed: method=%s path=%s.", request.method, request.path)
-        message = "this is an error of stream-app; its log has the details"
-        return _json({"error": {"message": message}}, status=500)

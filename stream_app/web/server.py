@@ -11,21 +11,25 @@ from aiohttp import web
 
 from stream_app.domain.errors import ConnectionFailedError, UnansweredError
 from stream_app.domain.metrics.kept import Kept
+from stream_app.web.alerts import AlertsApi
 from stream_app.web.answers import Answers
-from stream_app.web.api import Api, errors_as_json
+from stream_app.web.api import Api
 from stream_app.web.censuses import Censuses
 from stream_app.web.page import Page
+from stream_app.web.replies import errors_as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from prometheus_client import CollectorRegistry
 
+    from stream_app.domain.alerts import Command
     from stream_app.domain.metrics.census.asked import Asked
     from stream_app.domain.metrics.tally import Tally
     from stream_app.stores.base import SnapshotReader
     from stream_app.web.censuses import Ask
     from stream_app.web.health import HealthBoard
+    from stream_app.web.replies import Handler
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +53,10 @@ class WebServer:
         observe: is told the figure, the outcome and the seconds of each such question.
         kept: what the service keeps of users.
         currency, minor_units: the reporting currency and its decimals.
+        command: hands a silence or an acknowledgement to the judge; without it, none is taken.
+        api_token: what requests that change something must bear; None: none may.
+        rules: the names of the alert rules there are now; None: silences may name any.
+        slack_actions: answers `/slack/actions`, the buttons of Slack's messages; None: there is no such address.
 
     Attributes:
         port: the port in use once started.
@@ -71,6 +79,10 @@ class WebServer:
         kept: Kept | None = None,
         currency: str = "USD",
         minor_units: int = 2,
+        command: Callable[[Command], Awaitable[None]] | None = None,
+        api_token: str | None = None,
+        rules: Callable[[], Collection[str]] | None = None,
+        slack_actions: Handler | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -80,6 +92,11 @@ class WebServer:
             self._answers, self._censuses, health, registry, kept=kept or Kept(), currency=currency,
             minor_units=minor_units, status=status, clock=clock, top=top,
         )  # fmt: skip
+        self._alerts = AlertsApi(
+            self._answers, command=command, token=api_token, rules=rules, currency=currency, minor_units=minor_units,
+            clock=clock,
+        )  # fmt: skip
+        self._slack_actions = slack_actions
         self._runner: web.AppRunner | None = None
 
     @property
@@ -95,7 +112,9 @@ class WebServer:
             ConnectionFailedError: the address cannot be had.
         """
         app = web.Application(middlewares=[errors_as_json])
-        app.add_routes([*Page().routes(), *self._api.routes()])
+        app.add_routes([*Page().routes(), *self._api.routes(), *self._alerts.routes()])
+        if self._slack_actions is not None:
+            app.add_routes([web.post("/slack/actions", self._slack_actions)])
         app.on_response_prepare.append(_no_sniffing)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()

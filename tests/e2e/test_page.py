@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-import threading
-from concurrent.futures import Future
 from contextlib import ExitStack
 
 import pytest
@@ -15,7 +12,8 @@ from selenium.webdriver.support.ui import Select
 from servers import eventually_sync
 from support.figures import FIRST_DAY, empty, product, snapshot_of
 from support.population import ListPopulation
-from support.web import FakeReader, alert
+from support.site import Site
+from support.web import FakeReader, alert, silence
 
 from stream_app.domain.errors import UnansweredError
 from stream_app.domain.metrics import counted, figures
@@ -23,9 +21,6 @@ from stream_app.domain.metrics.figures import census
 from stream_app.domain.metrics.kept import Kept
 from stream_app.domain.metrics.query import parse
 from stream_app.domain.periods import DAY_MS, Calendar
-from stream_app.exporters.prometheus import Metrics
-from stream_app.web.health import HealthBoard
-from stream_app.web.server import WebServer
 
 
 def answered(figure: str, snapshot, **given: str) -> dict:
@@ -46,46 +41,6 @@ def churn(snapshot, **given: str) -> dict:
 
 
 HOSTILE = '<img src=x onerror="window.broken=1">&amp;"\''
-
-
-class Site:
-    """A server in a thread of its own, which a test stops and starts again on the same port."""
-
-    def __init__(self, reader: FakeReader, **options) -> None:
-        self.reader, self.options = reader, options
-        self.port = 0
-        self._end: tuple[asyncio.AbstractEventLoop, asyncio.Event, threading.Thread] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def start(self) -> None:
-        started: Future = Future()
-
-        async def serve() -> None:
-            server = WebServer("127.0.0.1", self.port, self.reader, HealthBoard([]), Metrics().registry, **self.options)
-            stop = asyncio.Event()
-            try:
-                await server.start()
-            except Exception as error:
-                started.set_exception(error)
-                return
-            started.set_result((server.port, asyncio.get_running_loop(), stop))
-            await stop.wait()
-            await server.stop()
-
-        thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-        thread.start()
-        self.port, loop, stop = started.result(10)
-        self._end = (loop, stop, thread)
-
-    def stop(self) -> None:
-        if self._end is not None:
-            loop, stop, thread = self._end
-            loop.call_soon_threadsafe(stop.set)
-            thread.join(10)
-            self._end = None
 
 
 @pytest.fixture
@@ -236,12 +191,81 @@ def test_alerts_firing_first_each_leading_to_its_cell(site, browser):
     opened(browser, site(snapshot, found).url)
     assert [item.text for item in every(browser, "#alerts li strong")] == ["dropped", "waiting", "over"]
     firing = find(browser, "#alerts li.firing").text
-    for part in ("Firing", "plan: team", "day 3", "21.4 % (30 of 140)", "8.6 points below 30 %", "since cohort"):
+    for part in (
+        "Firing", "plan: team", "day 3 retention", "21.4 % (30 of 140; 95 % interval 15.5 % to 28.9 %)",
+        "8.6 points below 30 %", "At risk: 31 users, $1,240.50 in 3 cohorts.", "since cohort 2026-03-19",
+        "false alarms: at most 1 per year",
+    ):  # fmt: skip
         assert part in firing
     find(browser, "#alerts li.firing a").click()
     eventually_sync(lambda: every(browser, "#heat td.judged"))
     assert f"plan: team, cohort {cohort['start']}, day 3" in find(browser, "td.judged").get_attribute("aria-label")
     assert find(browser, "select[name=value]").get_attribute("value") == "team"
+
+
+def test_alerts_say_who_has_seen_them_what_silences_them_and_why_they_cannot_be_judged(site, browser):
+    ada = {"author": "ada", "reason": "I look into it", "at": "2026-03-29T08:00:00Z"}
+    found = [
+        alert(id="1", rule="seen", acknowledged=ada, flapping=True),
+        alert(id="2", rule="held", segment={"plan": "team"}),
+        alert(id="3", rule="broken", health="error", note="partition 3 did not answer"),
+        alert(id="4", rule="empty", state="inactive", health="no_data", value=None, threshold=None),
+        alert(id="5", rule="stream-volume", segment={}, figure="stream", measure="volume", definition="", index=0,
+              value=0.31, threshold=0.5, count=310, group=1000, low=None, high=None, users_at_risk=None,
+              revenue_at_risk=None),
+        alert(id="6", rule="back", state="inactive", reason="data_back", current=False),
+    ]  # fmt: skip
+    one = site(product(days=30), found)
+    one.reader.silences = [silence(rule="held"), silence("over", ends=1, rule="ended")]
+    opened(browser, one.url)
+    assert [" ".join(head.text.split()) for head in every(browser, "#alerts .badges")] == [
+        "▲ Firing stream-volume", "▲ Firing Error broken", "▲ Firing Silenced held",
+        "▲ Firing Acknowledged Flapping seen", "○ Not firing No data empty", "○ Not firing back",
+    ]  # fmt: skip
+    told = find(browser, "#alerts").text
+    for part in (
+        "Acknowledged by ada: I look into it.",
+        "Silenced until 2 Oct 2096, 07:06 (UTC) by ada: a deployment.",
+        "Cannot be judged: partition 3 did not answer",
+        "No group was large enough to judge.",
+        "It can be judged again.",
+        "The event stream · active users of a day, of the usual",
+        "31 % (310 of 1,000), 19 points below 50 %",
+    ):
+        assert part in told
+    assert [item.text.splitlines()[0] for item in every(browser, "#alerts li.silence")] == ["held"]
+    one.reader.silences = []
+    eventually_sync(lambda: not every(browser, "#alerts li.silence"))
+    assert "Silenced" not in find(browser, "#alerts").text
+
+
+def test_alerts_on_figures_that_are_no_share_are_written_in_their_unit(site, browser):
+    value = {"count": None, "low": None, "high": None, "users_at_risk": None, "revenue_at_risk": None}
+    found = [
+        alert(id="1", rule="a", figure="value", measure="aov", grain="month", index=0, value=1299.6, threshold=1500.0,
+              group=812, **value),
+        alert(id="2", rule="b", figure="lifecycle", measure="quick_ratio", index=0, value=0.812, threshold=1, **value),
+        alert(id="3", rule="c", figure="crr", measure="crr", grain="month", index=0, value=1.2, threshold=1.5, **value),
+        alert(id="4", rule="stream-stalled", segment={}, figure="stream", measure="watermark", definition="",
+              value=9000, threshold=7200, group=0, **value),
+    ]  # fmt: skip
+    opened(browser, site(product(days=30), found).url)
+    assert [line.text for line in every(browser, "#alerts .far")] == [
+        "2 h 30 min, above 2 h",
+        "$13.00 (group of 812), below $15.00",
+        "0.81 (group of 140), below 1",
+        "120 % (group of 140), 30 points below 150 %",
+    ]
+    address = find(browser, "#alerts li:nth-child(2) a").get_attribute("href").partition("#")[2]
+    assert address == "figure=value&definition=engagement&grain=month&segment=plan&value=pro"
+
+
+def test_very_many_alerts_are_cut_with_a_way_to_all(site, browser):
+    found = [alert(id=str(n), segment={"plan": f"p{n}"}) for n in range(60)]
+    past = [alert(id=f"past-{n}", state="resolved", current=False) for n in range(12)]
+    opened(browser, site(product(days=30), found + past).url)
+    assert len(every(browser, "#alerts li.firing")) == 40
+    assert [link.text for link in every(browser, "#alerts .more a")] == ["and 20 more", "The whole history"]
 
 
 def test_new_figures_come_by_themselves_and_leave_focus_and_table_in_place(site, browser):
@@ -320,8 +344,15 @@ def test_what_users_name_is_shown_as_text(site, browser):
     users = [((HOSTILE,), [FIRST_DAY, FIRST_DAY + 1], []), (("a b",), [FIRST_DAY], [])]
     one = site(
         snapshot_of(users, closed_day=FIRST_DAY + 2),
-        [alert(rule=HOSTILE, segment={"plan": HOSTILE}, definition=HOSTILE, cohort="2026-03-02", index=1)],
-    )
+        [
+            alert(rule=HOSTILE, segment={"plan": HOSTILE}, definition=HOSTILE, cohort="2026-03-02", index=1),
+            alert(
+                id=HOSTILE, rule="z", figure=HOSTILE, measure=HOSTILE, health="error", note=HOSTILE, promise=HOSTILE,
+                acknowledged={"author": HOSTILE, "reason": HOSTILE}, users_at_risk=1, revenue_at_risk=None,
+            ),
+        ],
+    )  # fmt: skip
+    one.reader.silences = [silence(HOSTILE, rule=HOSTILE, segment={"plan": HOSTILE}, author=HOSTILE, reason=HOSTILE)]
     opened(browser, one.url + "#segment=plan")
     eventually_sync(lambda: every(browser, "select[name=value] option"))
     assert [one.text for one in every(browser, "select[name=value] option")] == [HOSTILE, "a b"]
@@ -332,6 +363,8 @@ def test_what_users_name_is_shown_as_text(site, browser):
     browser.execute_script("arguments[0].focus()", find(browser, "td[data-at='0,1']"))
     assert HOSTILE in content(browser, "#tip")
     assert content(browser, "#alerts strong") == HOSTILE
+    assert content(browser, "#alerts li.silence strong") == HOSTILE
+    assert find(browser, "#alerts").text.count(HOSTILE) > 10
     assert every(browser, "img") == []
     assert browser.execute_script("return window.broken === undefined")
 

@@ -3,73 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import itertools
 import json
 import re
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import servers
 from slack_server import SlackServer
-from support.workers import produce, read_all, visit
+from support import product
+from support.product import FIRED, RESOLVED, USERS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable
 
     from support.cluster import Cluster
     from support.workers import Worker
 
-START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
-USERS, RETURNING, INDEX = 20, 15, 7
-#: The cohort whose users do not return, and the days on which the cells of it and of the next one close.
-BAD_COHORT = 3
-FIRED, RESOLVED = BAD_COHORT + INDEX, BAD_COHORT + INDEX + 1
 
-
-class Product:
-    """A product whose users of plan pro come back on day 7, but for those who began on one day."""
+class Product(product.Product):
+    """The product, whose alerts go to Slack."""
 
     def __init__(self, cluster: Cluster, slack: SlackServer, channels: Iterable[str] = ("retention",)) -> None:
-        self.cluster, self.slack, self.produced = cluster, slack, 0
-        self._days, self._numbers = itertools.count(), itertools.count()
-        targets = json.dumps([f"slack:#{name}" for name in channels])
-        rules = cluster.folder / "rules.yml"
-        rules.write_text(
-            f"rules: [{{name: day-7, definition: engagement, grain: day, index: {INDEX}, segment: {{plan: pro}},"
-            f" below: 0.5, min_group: {USERS}, to: {targets}}}]"
-        )
-        cluster.settings |= {
-            "dimensions": "plan",
-            "rules": rules,
-            "slack_token": slack.token,
-            "slack_url": slack.url,
-            "idle_after": 3,  # days follow each other within seconds here: longer than a fetch takes under load
-        }
-
-    def _day(self, day: int) -> Iterator[tuple[bytes, bytes]]:
-        users = [f"u-{day}-{i}" for i in range(USERS)]
-        if (cohort := day - INDEX) >= 0 and cohort != BAD_COHORT:
-            users += [f"u-{cohort}-{i}" for i in range(RETURNING)]
-        for user in users:
-            yield self._visit(user, START + dt.timedelta(days=day, hours=12))
-        # Closes the day in every partition that is read: the allowed lateness is ten minutes.
-        for i in range(USERS):
-            yield self._visit(f"u-0-{i}", START + dt.timedelta(days=day + 1, minutes=11))
-
-    def _visit(self, user: str, at: dt.datetime) -> tuple[bytes, bytes]:
-        return user.encode(), visit(user, at.isoformat(), next(self._numbers), {"plan": "pro"})
-
-    async def through(self, last: int) -> None:
-        """Plays the days that have not been played, and waits until the service has counted and closed them."""
-        for day in self._days:
-            self.produced += await produce(self.cluster.bootstrap, self.cluster.visits, self._day(day))
-            if day == last:
-                break
-        closed = (START + dt.timedelta(days=last + 1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        await self.cluster.read(self.produced)
-        await servers.eventually(lambda: (self.cluster.get("/api/v1/retention")["as_of"] or "") >= closed, 30, closed)
+        super().__init__(cluster, [f"slack:#{name}" for name in channels])
+        self.slack = slack
+        cluster.settings |= {"slack_token": slack.token, "slack_url": slack.url}
 
     async def told(self, count: int, timeout: float = 60) -> None:
         """Waits until the workers say that so many notifications are delivered."""
@@ -80,13 +38,9 @@ class Product:
             f"{count} notifications to be delivered",
         )
 
-    async def changes(self) -> list[dict[str, Any]]:
-        """The lines of the alerts topic."""
-        return [json.loads(record.value) for record in await read_all(self.cluster.bootstrap, self.cluster.alerts)]
-
     @property
     def messages(self) -> list[tuple[str, str | None, str | None]]:
-        return [(m.channel, m.change, m.thread_ts) for m in self.slack.messages]
+        return [(m.channel, m.notice, m.thread_ts) for m in self.slack.messages]
 
 
 def notified(worker: Worker, outcome: str) -> int:
@@ -151,7 +105,7 @@ async def test_whatever_slack_answers_each_channel_gets_each_change_once(cluster
     await product.told(2 * len(ways))
     fired, resolved = [change["id"] for change in await product.changes()]
     assert sorted(m for m in product.messages if m[1] == fired) == [(c, fired, None) for c in slack.channels.values()]
-    first = {m.channel: m.ts for m in slack.messages if m.change == fired}
+    first = {m.channel: m.ts for m in slack.messages if m.notice == fired}
     assert sorted(m for m in product.messages if m[1] == resolved) == [
         (c, resolved, ts) for c, ts in sorted(first.items())
     ]

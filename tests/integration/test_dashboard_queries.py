@@ -16,6 +16,7 @@ from prometheus_client import generate_latest
 from support.demo import running_demo
 from support.figures import product
 from support.queries import Checked, check_queries, check_rules
+from support.web import alert, silence
 
 from stream_app.demo import cdnow
 from stream_app.exporters.prometheus import Metrics
@@ -46,8 +47,10 @@ def exercise(metrics: Metrics) -> None:
     metrics.snapshot_seconds.observe(0.01)
     metrics.partitions_owned.set(4)
     metrics.recovery_seconds.set(0.3)
-    metrics.alerts_firing.labels("pro-day-7").set(1)
+    metrics.show_alerts([alert(), alert(health="error")], [silence()], ["pro-day-7"])
+    metrics.show_rules(1)
     metrics.notifications.labels("slack", "sent").inc()
+    metrics.notifications_withheld.labels("silenced").inc()
     metrics.snapshot_writes.labels("written").inc()
 
 
@@ -126,7 +129,7 @@ def test_every_dashboard_query_answers_from_the_running_service(live: servers.Pr
     checked = check_queries(live.url, DASHBOARD)
     assert checked.problems == []
     # The demo's events are all good, and nobody asks for a census: only what is told of these has nothing to show.
-    silent = {"panel 'What became of them'", "panel 'Dead letters by reason'", "panel 'Censuses'"}
+    silent = {"panel 'What became of them'", "panel 'Dead letters by reason'", "panel 'Censuses'", "panel 'Withheld'"}
     assert set(checked.silent) == silent
 
 
@@ -178,7 +181,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_promtool_accepts_the_configuration_and_its_rules() -> None:
     done = promtool("check", "config", DEPLOY / "prometheus" / "prometheus.yml")
     assert done.returncode == 0, done.stderr
-    assert "10 rules found" in done.stdout
+    assert "12 rules found" in done.stdout
 
 
 def test_each_alert_fires_on_what_it_is_for_and_on_nothing_else() -> None:

@@ -15,21 +15,23 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 import redis.asyncio
 from servers import eventually
 from support.figures import FIRST_DAY, empty, product
 from support.snapshots import retention
 from support.stores import plain
+from support.web import milliseconds
 
 from stream_app.domain.counters import BlockKey
 from stream_app.domain.errors import ConfigurationError, ConnectionFailedError
 from stream_app.domain.events import ENGAGEMENT, Definition
 from stream_app.domain.metrics.snapshot import Corrections
-from stream_app.stores.base import StoreUnavailable
+from stream_app.stores.base import Alerts, StoreUnavailable, Wanted
 from stream_app.stores.layout import CHANGES_KEPT
 from stream_app.stores.redis import RedisStore
-from stream_app.stores.shelf import KEPT
+from stream_app.stores.shelf import KEPT, LATEST
 
 APP = "store-test"
 
@@ -65,7 +67,8 @@ async def commands(url: str) -> dict[str, int]:
 async def test_nothing_published_is_none(stores):
     store = await stores()
     assert await store.snapshot() is None
-    assert await store.alerts() == []
+    assert await store.alerts() == Alerts()
+    assert await store.history(Wanted(), 10) == []
 
 
 WEB = Definition("web", "any", "any", 7, (("channel", "web"),), (("channel", "web"), ("paid", "true")), 2)
@@ -213,7 +216,8 @@ async def test_a_server_that_lost_its_memory_gets_everything_again(stores, url):
     writer, reader = await stores(), await stores()
     snapshot = product(users=20)
     await writer.publish(snapshot)
-    await writer.publish_alerts([alert("a", "firing", 1)])
+    await writer.publish_alerts([alert("a", "firing", 1)], [alert("a", "firing", 1)], [{"id": "s"}])
+    await writer.publish_alerts([alert("a", "firing", 1)], [alert("b", "firing", 2)], [{"id": "s"}])
     await reader.snapshot()
     client = redis.asyncio.Redis.from_url(url)
     await client.flushdb()
@@ -221,7 +225,10 @@ async def test_a_server_that_lost_its_memory_gets_everything_again(stores, url):
     assert await reader.snapshot() is None
     await writer.publish(snapshot, dirty=[])
     assert plain(await reader.snapshot()) == plain(snapshot)
-    assert [a["id"] for a in await reader.alerts()] == ["a"]
+    found = await reader.alerts()
+    assert [a["id"] for a in found.now] == ["a"]
+    assert [a["id"] for a in found.latest] == ["b", "a"]
+    assert found.silences == [{"id": "s"}]
 
 
 async def test_figures_of_another_format_are_not_read(stores, url):
@@ -235,23 +242,84 @@ async def test_figures_of_another_format_are_not_read(stores, url):
     await client.aclose()
 
 
-def alert(name: str, state: str, day: int) -> dict:
-    return {"id": name, "rule": "r", "segment": {}, "state": state, "at": f"2026-03-{day:02d}T00:00:00Z"}
+def alert(name: str, state: str, day: int, **more) -> dict:
+    plain = {"id": name, "rule": "r", "segment": {}, "state": state, "at": f"2026-03-{day:02d}T00:00:00Z", "ends": None}
+    return plain | more
 
 
-async def test_alerts_now_come_first_then_past_ones_latest_first(stores):
-    store = await stores()
-    await store.publish_alerts([alert("b", "firing", 2)], [alert("a", "resolved", 1), alert("b", "firing", 2)])
-    await store.publish_alerts([alert("b", "firing", 2)], [alert("b", "firing", 2)])
-    assert [(a["id"], a["current"]) for a in await store.alerts()] == [("b", True), ("b", False), ("a", False)]
+def names(rows) -> list[str]:
+    return [row["id"] for row in rows]
+
+
+async def test_present_alerts_and_silences_replace_the_former_and_changes_add_up(stores):
+    store, reader = await stores(), await stores()
+    both = [alert("a", "resolved", 1), alert("b", "firing", 2)]
+    await store.publish_alerts([alert("b", "firing", 2)], both, [{"id": "s"}])
+    await store.publish_alerts([alert("b", "firing", 2)], both, [{"id": "s"}])
+    found = await reader.alerts()
+    assert (names(found.now), names(found.latest), names(found.silences)) == (["b"], ["b", "a"], ["s"])
     await store.publish_alerts([])
-    assert [(a["id"], a["current"]) for a in await store.alerts()] == [("b", False), ("a", False)]
+    found = await reader.alerts()
+    assert (names(found.now), names(found.latest), names(found.silences)) == ([], ["b", "a"], [])
+
+
+async def test_the_history_is_found_by_rule_segment_state_and_time(stores):
+    store = await stores()
+    pro, team = {"plan": "pro"}, {"plan": "team"}
+    await store.publish_alerts([], [
+        alert("1", "firing", 1, segment=pro),
+        alert("2", "firing", 2, segment=team),
+        alert("3", "resolved", 3, segment=pro),
+        alert("4", "firing", 4, rule="q", segment=pro | {"country": "DE"}),
+    ])  # fmt: skip
+
+    async def found(last=10, **wanted):
+        return names(await store.history(Wanted(**wanted), last))
+
+    assert await found() == ["4", "3", "2", "1"]
+    assert await found(last=2) == ["4", "3"]
+    assert await found(rule="r", segment=pro) == ["3", "1"]
+    assert await found(segment=pro | {"country": "DE"}) == ["4"]
+    assert await found(state="resolved") == ["3"]
+    third = milliseconds("2026-03-03T00:00:00Z")
+    assert await found(begin=third) == ["4", "3"]
+    assert await found(end=third) == ["2", "1"]
+
+
+async def test_a_rare_change_is_found_behind_many_others(stores):
+    store = await stores()
+    many = [alert(f"{n:04d}", "firing", 2 + n % 20) for n in range(1200)]
+    await store.publish_alerts([], [alert("rare", "resolved", 1), *many])
+    assert names(await store.history(Wanted(state="resolved"), 1)) == ["rare"]
+    latest = await store.history(Wanted(), 1100)
+    assert len({row["id"] for row in latest}) == 1100
+    assert [row["at"] for row in latest] == sorted((row["at"] for row in latest), reverse=True)
 
 
 async def test_past_alerts_are_bounded(stores):
     store = await stores()
-    await store.publish_alerts([], [alert(f"{n:04d}", "firing", 1 + n % 28) for n in range(KEPT + 50)])
-    assert len(await store.alerts()) == KEPT
+    made = [alert(f"{n:05d}", "firing", 1 + n * 28 // (KEPT + 50)) for n in range(KEPT + 50)]
+    for start in range(0, len(made), 2000):
+        await store.publish_alerts([], made[start : start + 2000])
+    found = await store.history(Wanted(), KEPT + 50)
+    assert len(found) == KEPT
+    assert {row["id"] for row in found} == {row["id"] for row in made[50:]}
+    assert len((await store.alerts()).latest) == LATEST
+
+
+async def test_changes_of_version_0_5_are_read_and_given_once(stores, url):
+    store = await stores()
+    former = {"id": "f", "rule": "r", "segment": {}, "state": "resolved", "at": "2026-03-02T00:00:00Z",
+              "definition": "engagement", "grain": "day", "index": 7, "cohort": "2026-02-22", "value": 0.4,
+              "threshold": 0.3, "group": 100, "retained": 40, "reason": "recovered", "since": "2026-02-20",
+              "began": "e", "to": ["console"]}  # fmt: skip
+    client = redis.asyncio.Redis.from_url(url)
+    await client.zadd(f"stream-app:{APP}:alerts:past", {orjson.dumps(former): milliseconds(former["at"])})
+    await client.aclose()
+    (found,) = (await store.alerts()).latest
+    assert (found["ends"], found["began"], found["count"], found["figure"]) == ("e", "2026-02-20", 40, "retention")
+    await store.publish_alerts([], [found])
+    assert (await store.alerts()).latest == await store.history(Wanted(), 5) == [found]
 
 
 class Server:
@@ -303,9 +371,10 @@ async def test_what_is_owed_is_written_when_the_server_is_back(server):
     snapshot = changed(snapshot, key, [77])
     for ask in (
         lambda: store.publish(snapshot, dirty=[key]),
-        lambda: store.publish_alerts([alert("a", "firing", 1)], [alert("a", "firing", 1)]),
+        lambda: store.publish_alerts([alert("a", "firing", 1)], [alert("a", "firing", 1)], [{"id": "s"}]),
         reader.snapshot,
         reader.alerts,
+        lambda: reader.history(Wanted(), 5),
     ):
         with pytest.raises(StoreUnavailable, match="does not answer"):
             await ask()
@@ -314,7 +383,8 @@ async def test_what_is_owed_is_written_when_the_server_is_back(server):
     await store.publish(snapshot, dirty=[])
     assert not store.owed
     assert plain(await reader.snapshot()) == plain(snapshot)
-    assert [(a["id"], a["current"]) for a in await reader.alerts()] == [("a", True), ("a", False)]
+    found = await reader.alerts()
+    assert (names(found.now), names(found.latest), names(found.silences)) == (["a"], ["a"], ["s"])
     await store.close()
     await reader.close()
 

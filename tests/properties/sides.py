@@ -101,7 +101,7 @@ def gathered(asked: Asked, batches: Sequence[Sequence[Event]], *, in_memory: int
     needs = Needs.of(asked.query)
     conditions = conditions_of((*needs.first, *needs.active))
     gathering = Gathering(needs, asked.calendar, conditions=conditions, in_memory=in_memory)
-    dimensions = () if needs.dimension is None else DIMENSIONS
+    dimensions = DIMENSIONS if needs.dimensions else ()
     for events in batches:
         batch = batch_with(events, conditions) if dimensions else batch_of(events, ())
         batch.matches = batch_with(events, conditions).matches

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NAMES = Topics(
     *TOPICS, changelog="changelog", partials="partials", closings="closings", alerts="alerts",
     dead_letters="dead-letters", alert_states="alert-states", outbox="outbox",
+    alert_history="alert-history",
 )  # fmt: skip
 _ONE_TOPIC = replace(NAMES, purchases=NAMES.visits)
 

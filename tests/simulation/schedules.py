@@ -138,6 +138,10 @@ def _answers(snapshot: Snapshot, number: int) -> str:
     )  # fmt: skip
 
 
+#: Changes of what can be judged, not of what was judged.
+_OF_HEALTH = ("no_data", "data_back", "error")
+
+
 def _alerts(world: World, number: int) -> str | None:
     """Every change is in the topic once and was told once to each target, in order, and the states agree."""
     lines = [orjson.loads(record.value or b"") for record in world.kafka.logs["alerts", 0].committed()]
@@ -146,18 +150,28 @@ def _alerts(world: World, number: int) -> str | None:
         return f"changes written twice: {sorted(i[:6] for i, n in Counter(ids).items() if n > 1)}"
     for target in streams.TARGETS:
         owed = [line["id"] for line in lines if target in line["to"]]
-        told = [message.id for message in world.slack.messages if message.target == target]
+        messages = [message for message in world.slack.messages if message.target == target]
+        if len({message.id for message in messages}) != len(messages):
+            return f"{target}: a message was sent twice"
+        told = [change for message in messages for change in message.changes]
         if sorted(owed) != sorted(told):
             lost, more = Counter(owed) - Counter(told), Counter(told) - Counter(owed)
             return f"{target}: never told {_short(lost)}, told too often {_short(more)}"
-        if owed != told:
+        at = {line["id"]: (line["rule"], line["at"]) for line in lines}
+        if any(
+            [at[one][1] for one in told if at[one][0] == rule]
+            != sorted(at[one][1] for one in told if at[one][0] == rule)
+            for rule in {rule for rule, _ in at.values()}
+        ):
             return f"{target}: told in another order"
     found = sorted(
-        (line["rule"], orjson.dumps(line["segment"]).decode(), line["cohort"], line["state"]) for line in lines
+        (line["rule"], orjson.dumps(line["segment"]).decode(), line["cohort"], line["state"])
+        for line in lines
+        if line["reason"] not in _OF_HEALTH
     )
     if streams.stream(number).closed_right and found != streams.changes(number):
         return f"changes are {found} instead of {streams.changes(number)}"
-    latest = {(line["rule"], str(line["segment"])): line for line in lines}
+    latest = {(line["rule"], str(line["segment"])): line for line in lines if line["reason"] not in _OF_HEALTH}
     shown = {alert["id"] for alert in world.owner.judge.current() if alert["state"] == "firing"}
     if shown != {line["id"] for line in latest.values() if line["state"] == "firing"}:
         return "the states of the alerts are not those that their changes lead to"

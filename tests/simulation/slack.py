@@ -10,7 +10,7 @@ from stream_app.notifiers.base import OutcomeUnknown, RateLimited, Receipt, Unav
 if TYPE_CHECKING:
     from simulation.worker import SimWorker
     from simulation.world import World
-    from stream_app.domain.alerts import Change
+    from stream_app.domain.alerts import Notice
 
 #: The most seconds that a request may be under way: less than the outbox's `settle` without the time a post may take.
 LONGEST_WAY = 4.0
@@ -22,6 +22,7 @@ class Message:
     id: str
     target: str
     by: str
+    changes: tuple[str, ...]
 
 
 class SimSlack:
@@ -42,7 +43,7 @@ class SimNotifier:
     def __init__(self, worker: SimWorker) -> None:
         self.worker, self.world = worker, worker.world
 
-    async def send(self, change: Change, target: str, *, thread: Receipt | None = None) -> Receipt:
+    async def send(self, notice: Notice, target: str, *, thread: Receipt | None = None) -> Receipt:
         world, worker, chance = self.world, self.worker, self.world.chance
         await worker.point(_RISK)  # connects
         fate = chance.random()
@@ -53,7 +54,7 @@ class SimNotifier:
             raise RateLimited("wait", chance.uniform(1, 20)) if fate < 0.04 else Unavailable("cannot connect")
         if fate < 0.12:
             raise OutcomeUnknown("dropped before it was sent")
-        message = Message(change.id, target, worker.name)
+        message = Message(notice.id, target, worker.name, tuple(change.id for change in notice.changes))
         # From here on the request is on its way; whether the sender lives to hear of it makes no difference.
         way = chance.uniform(0, LONGEST_WAY) if chance.random() < 0.3 else 0.0
         if way:
@@ -62,15 +63,15 @@ class SimNotifier:
             world.slack.accept(message)
         await worker.point(_RISK)
         if fate < 0.25:
-            world.say(worker.name, "outcomes unknown", f"of {change.id[:6]}")
+            world.say(worker.name, "outcomes unknown", f"of {notice.id[:6]}")
             raise OutcomeUnknown("dropped after it was sent")
         await worker.sleep(way)
         await worker.point()
-        return Receipt(target, change.id)
+        return Receipt(target, notice.id)
 
     async def find(
         self,
-        change_id: str,
+        notice_id: str,
         target: str,
         *,
         age: float,
@@ -79,8 +80,8 @@ class SimNotifier:
         await self.worker.point()
         if self.world.chance.random() < 0.2 and self.world.may_fail(rare=True):
             raise Unavailable("cannot be searched now")
-        known = any(m.id == change_id and m.target == target for m in self.world.slack.messages)
+        known = any(m.id == notice_id and m.target == target for m in self.world.slack.messages)
         known &= self.world.protocol.reconciled
         await self.worker.point()
-        self.world.say(self.worker.name, "found" if known else "found missing", f"{change_id[:6]} at {target}")
-        return Receipt(target, change_id) if known else None
+        self.world.say(self.worker.name, "found" if known else "found missing", f"{notice_id[:6]} at {target}")
+        return Receipt(target, notice_id) if known else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
@@ -17,9 +18,14 @@ from simulation.ledgers import SimLedger, SimTableLedger
 from simulation.slack import SimNotifier
 from simulation.streams import HOUR_DAYS, PARTITIONS, TOPICS
 from stream_app.agents import ingest, judge, merge, notify
+from stream_app.agents.alert_rows import HISTORY_TABLE, TABLE
+from stream_app.agents.look import Look
 from stream_app.codecs.events import EventDecoder
 from stream_app.codecs.rows import MARKER_KEY, Marker, decode_marker
+from stream_app.domain.alerts import RuleSet
+from stream_app.domain.errors import UnansweredError
 from stream_app.domain.merging import Merged
+from stream_app.domain.metrics.kept import Kept
 from stream_app.engine.changelog import ChangelogPart
 from stream_app.engine.chunks import Chunk
 from stream_app.engine.source_config import SourceConfig
@@ -56,7 +62,8 @@ class SimWorker:
         self._compose()
 
     def _compose(self) -> None:
-        world, app, rules = self.world, self.app, self.world.stream.rules
+        world, app = self.world, self.app
+        rulebook: Any = SimpleNamespace(current=RuleSet(world.stream.rules), rules=world.stream.rules)
         self.sources = app.sources = Sources(
             self._config(),
             ledger=lambda number: SimLedger(self, number),
@@ -69,19 +76,23 @@ class SimWorker:
             fail=self.fail,
         )
         self.tables = app.service_tables = Tables(
-            {judge.TABLE: NAMES.alert_states, notify.TABLE: NAMES.outbox},
+            {TABLE: NAMES.alert_states, HISTORY_TABLE: NAMES.alert_history, notify.TABLE: NAMES.outbox},
             ledger=lambda: SimTableLedger(self),
             read=self._read_table,
             fail=self.fail,
         )
-        self.outlets = Outlets(app, Store(world), QUIET, QUIET, rules)  # type: ignore[arg-type]
+        self.outlets = Outlets(app, Store(world), QUIET, QUIET, rulebook)  # type: ignore[arg-type]
         self.notify = SimNotify(self)
         self.judge = judge.Judge(
             self.tables,
-            rules,
+            rulebook,
+            Look(_nobody, Kept(hour_days=HOUR_DAYS, orders=True), currency="USD", minor_units=2, thread=_inline),
             owe=self.notify.owe,
             show=self.outlets.show_alerts,
             line=lambda change: judge.line(NAMES.alerts, "app", change),
+            calendar=world.calendar,
+            clock=self._clock,
+            thread=_inline,
         )
         self.merger = merge.Merger(
             app, self._fresh, self.outlets.publish, self._clock,  # type: ignore[arg-type]
@@ -89,7 +100,7 @@ class SimWorker:
         )  # fmt: skip
         ingest.register(app, self.fail)  # type: ignore[arg-type]
         merge.register(app, self.merger, self.fail, TIMER)  # type: ignore[arg-type]
-        judge.register(app, self.judge, lambda: self.outlets.snapshot, self.fail)  # type: ignore[arg-type]
+        judge.register(app, self.judge, lambda: self.outlets.snapshot, self.fail, TIMER)  # type: ignore[arg-type]
         notify.register(app, self.notify, self.fail, TIMER)  # type: ignore[arg-type]
         app.rewind = self._rewind
         self.streams = {topic: SimStream(self) for topic in app.agents}
@@ -333,6 +344,15 @@ class SimWorker:
         return Chunk(
             start, stop, [r.key for r in records], [r.value for r in records], [r.offset for r in records], *tp
         )
+
+
+async def _inline(work: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Nothing of a schedule may depend on threads."""
+    return work(*args, **options)
+
+
+async def _nobody(*_: Any) -> Any:
+    raise UnansweredError("there are no censuses in schedules")
 
 
 class SimNotify(notify.Notify):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Topics that workers fetch.
 _FETCHED = ("visits", "purchases", "partials", "closings")
-_COMPACTED = ("changelog", "partials", "alert-states", "outbox")
+_COMPACTED = ("changelog", "partials", "alert-states", "outbox", "alert-history")
 #: Virtual seconds within which everything must come through once there are no faults any more.
 PATIENCE = 900.0
 

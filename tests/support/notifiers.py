@@ -20,7 +20,7 @@ class Harness(Protocol):
     #: Whether what was told can still be found by a new process.
     findable_after_crash: bool
 
-    def told(self, change_id: str, rule: str) -> int:
+    def told(self, notice_id: str, rule: str) -> int:
         """How often a reader sees it."""
 
     def drop_after_accepting(self) -> None: ...
@@ -53,7 +53,7 @@ class ConsoleHarness:
         self.stream = _Stream()
         self.notifier: Notifier = self.restart()
 
-    def told(self, change_id: str, rule: str) -> int:
+    def told(self, notice_id: str, rule: str) -> int:
         return self.stream.getvalue().count(rule)
 
     def drop_after_accepting(self) -> None:
@@ -74,8 +74,8 @@ class SlackHarness:
         self.secret = server.token
         self.notifier: Notifier = self.restart()
 
-    def told(self, change_id: str, rule: str) -> int:
-        return sum(m.change == change_id for m in self.server.messages)
+    def told(self, notice_id: str, rule: str) -> int:
+        return sum(m.notice == notice_id for m in self.server.messages)
 
     def drop_after_accepting(self) -> None:
         self.server.fail("drop_after")
@@ -84,7 +84,7 @@ class SlackHarness:
         self.server.fail("drop_before")
 
     def restart(self) -> Notifier:
-        return SlackNotifier(self.server.token, base_url=self.server.url)
+        return SlackNotifier(self.server.token, base_url=self.server.url, waits=(0.0, 0.0))
 
 
 async def harness(kind: str) -> AsyncIterator[Harness]:

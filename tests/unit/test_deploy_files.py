@@ -83,8 +83,11 @@ def test_the_workers_settings_are_settings_and_their_rules_are_rules() -> None:
     settings = load_settings(env=environment)
     assert settings.web_host == "0.0.0.0"
     text = (DEPLOY / "rules.yml").read_text("utf-8")
-    definitions, dimensions = settings.definitions, settings.dimensions
-    assert load_rules(text, source="deploy/rules.yml", definitions=definitions, dimensions=dimensions)
+    found = load_rules(
+        text, source="deploy/rules.yml", definitions=settings.definitions, dimensions=settings.dimensions,
+        calendar=settings.calendar,
+    )  # fmt: skip
+    assert found.rules
 
 
 def test_the_kafka_of_compose_is_the_kafka_of_the_tests() -> None:

@@ -13,8 +13,12 @@ import yaml
 from stream_app.cli import parsers
 from stream_app.codecs.events import EventDecoder
 from stream_app.domain.alerts import load_rules
+from stream_app.domain.alerts.measures import MEASURES
+from stream_app.domain.alerts.rulekeys import DEFAULTS as DEFAULTABLE
+from stream_app.domain.alerts.rulekeys import KEYS, QUALITY
 from stream_app.domain.events import ACTIVITY, ENGAGEMENT, REPURCHASE, Reason
 from stream_app.domain.metrics.query import COHORTS, FIGURES, GRAINS, KINDS, MEANS, TAKEN_BY, WINDOWS
+from stream_app.domain.periods import Calendar
 from stream_app.exporters.prometheus import METRICS
 from stream_app.settings import CONFIG_VARIABLE, DEFAULTS, SPECS, Settings, env_name
 
@@ -149,18 +153,35 @@ def test_every_reason_of_a_dead_letter_is_explained():
     assert [re.match(r"\| `(\w+)` \|", row)[1] for row in rows] == [reason.value for reason in Reason]
 
 
-def test_rules_that_are_shown_are_rules():
-    shown = blocks(section(README, "Alerts"), "yaml")
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_rules_that_are_shown_are_rules(document):
+    shown = [text for text in blocks(DOCUMENTS[document], "yaml") if re.search(r"^rules:$", text, re.MULTILINE)]
     for text in shown:
-        assert load_rules(text, source="README", definitions=(ENGAGEMENT, REPURCHASE), dimensions=("plan",))
-    assert shown
+        found = load_rules(
+            text, source=document, definitions=(ENGAGEMENT, REPURCHASE), dimensions=("plan",), calendar=Calendar()
+        )
+        assert found.rules
+    assert len(shown) >= {"README.md": 1, "docs/alerts/rules.md": 1}.get(document, 0)
 
 
 def test_every_field_of_a_rule_is_explained():
-    from stream_app.domain.alerts.rules import KEYS
+    text = DOCUMENTS["docs/alerts/rules.md"]
+    assert first_cells(section(text, "Fields of a rule")) == sorted(KEYS)
+    assert first_cells(section(text, "The stream itself")) == sorted(QUALITY)
+    named = re.findall(r"`(\w+)`", section(text, "Defaults").partition(":")[2].partition(". ")[0])
+    assert sorted(named) == sorted(DEFAULTABLE)
 
-    rows = table(section(README, "Alerts"))
-    assert sorted(re.match(r"\| `(\w+)` \|", row)[1] for row in rows) == sorted(KEYS)
+
+def first_cells(text: str) -> list[str]:
+    return sorted(re.match(r"\| `(\w+)` \|", row)[1] for row in table(text))
+
+
+def test_every_measure_is_explained():
+    assert table(section(DOCUMENTS["docs/alerts/rules.md"], "What can be judged")) == [
+        f"| `{figure}` | `{name}` | {'share' if one.share else 'value'} | `{one.side.value}` | {one.meaning} |"
+        for figure, measures in MEASURES.items()
+        for name, one in measures.items()
+    ]
 
 
 def test_every_alarm_is_in_the_runbook():
@@ -176,13 +197,16 @@ def test_settings_files_that_are_shown_are_right():
 
 
 def test_every_route_of_the_server_is_in_the_readme():
+    from stream_app.web.alerts import AlertsApi
     from stream_app.web.api import Api
 
     none: Any = None
     api = Api(none, none, none, none, kept=none, currency="USD", minor_units=2, status=dict, clock=float, top=1)
+    alerts = AlertsApi(none, command=none, token=none, rules=none, currency="USD", minor_units=2, clock=float)
+    served = {route.path.replace("{id}", "ID") for route in (*api.routes(), *alerts.routes())}
     rows = table(section(README, "HTTP"))
     named = [path for row in rows for path in re.findall(r"`([^`]+)`", row.split("|")[1])]
-    assert named == ["/", *(route.path for route in api.routes())]
+    assert sorted(named) == sorted(["/", "/slack/actions", *served])
 
 
 def test_every_figure_is_in_the_readme_with_its_grains_and_parameters():

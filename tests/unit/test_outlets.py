@@ -30,7 +30,8 @@ def told(caplog):
 def made() -> tuple[Outlets, Metrics]:
     metrics = Metrics()
     store: Any = SimpleNamespace(publish=nothing)
-    return Outlets(None, store, metrics, HealthBoard([]), ()), metrics  # type: ignore[arg-type]
+    rulebook: Any = SimpleNamespace(rules=())
+    return Outlets(None, store, metrics, HealthBoard([]), rulebook), metrics  # type: ignore[arg-type]
 
 
 def counted(metrics: Metrics, definition: str = "engagement") -> float | None:

@@ -14,7 +14,9 @@ from stream_app.domain.metrics.figures import SCHEMA
 from stream_app.domain.metrics.query import FIGURES, GRAINS, KINDS
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
-KNOWN = {path.stem: json.loads(path.read_text("utf-8")) for path in SCHEMAS.glob("*.json")}
+#: The schemas that are of no figure, and have their own tests.
+OTHERS = ("notice",)
+KNOWN = {path.stem: json.loads(path.read_text("utf-8")) for path in SCHEMAS.glob("*.json") if path.stem not in OTHERS}
 
 QUESTIONS = [
     {"figure": name, "grain": grain.value, "kind": kind} if kind else {"figure": name, "grain": grain.value}

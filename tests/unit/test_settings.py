@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 from stream_app.domain.errors import ConfigurationError
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Definition
 from stream_app.settings import DEFAULTS, SPECS, Settings, env_name, load_settings
+from stream_app.settings.outbound import MailServer, mail_server
+
+SECRET = "whsec_" + base64.b64encode(bytes(24)).decode()
+WEBHOOKS = f'[{{"name": "crm", "url": "https://h.example/x", "secret": "{SECRET}"}}]'
 
 
 def wrong(file=None, env=None, overrides=None) -> str:
@@ -66,17 +71,26 @@ def test_every_setting_can_be_set_in_the_environment_and_in_the_file(config, tmp
         "actor": "account_id",
         "orders": "false",
         "hour_days": "0",
+        "webhooks": WEBHOOKS,
+        "smtp_url": "smtp://mail.example",
+        "smtp_from": "alerts@example.com",
+        "alertmanager_url": "http://am:9093",
+        "slack_signing_secret": "x",
+        "api_token": "x",
     }
-    older = {"orders": "false", "hour_days": "0"}  # all that the form of the version before can hold
+    together = {
+        "state_format": {"orders": "false", "hour_days": "0"},  # all that the form of the version before can hold
+        "smtp_url": {"smtp_from": "alerts@example.com"},
+    }
     for name, spec in SPECS.items():
         if spec.internal:
             continue
         default = DEFAULTS[name]
         value = other.get(name) or (f"{default}-2" if isinstance(default, str) else f"{int(default) + 2}")
-        rest = older if name == "state_format" else {}
+        rest = together.get(name, {})
         from_env = load_settings(env={env_name(n): v for n, v in {name: value, **rest}.items()})
         assert getattr(from_env, name) != default, name
-        file = config("".join(f'{n}: "{v}"\n' for n, v in {name: value, **rest}.items()))
+        file = config("".join(f"{n}: '{v}'\n" for n, v in {name: value, **rest}.items()))
         assert load_settings(file) == from_env
 
 
@@ -157,6 +171,22 @@ def test_redis_is_taken_by_network_tls_and_socket(given):
         ("public_url", "example.com", "https://host"),
         ("log_level", "loud", "use one of debug"),
         ("slack_token", "two words", "not a token"),
+        ("smtp_url", "mail.example:587", "write smtp://host:587"),
+        ("smtp_url", "http://mail.example", "write smtp://host:587"),
+        ("smtp_url", "smtp://", "names no host"),
+        ("smtp_url", "smtp://mail.example:0", "use 1 to 65535"),
+        ("smtp_url", "smtp://mail.example:x", "use 1 to 65535"),
+        ("smtp_url", "smtp://two words", "host name or address"),
+        ("smtp_url", "smtp://user@mail.example", "no user and password before the @"),
+        ("smtp_url", "smtp://user:p/w@mail.example", "as %40 %2F %3A"),
+        ("smtp_url", "smtp://mail.example/inbox", "has a path"),
+        ("smtp_url", "smtp+plain://u:p@mail.example", "would send the password unencrypted"),
+        ("smtp_from", "growth", "is not a mail address"),
+        ("smtp_from", "a@b <c@d", "is not a mail address"),
+        ("smtp_from", "a@b.example, c@d.example", "is not a mail address"),
+        ("alertmanager_url", "am:9093", "http://host"),
+        ("alertmanager_url", "http://am:9093,", "has an empty address"),
+        ("alertmanager_url", [], "not text"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_to_do(name, value, said):
@@ -182,6 +212,7 @@ def test_settings_that_do_not_fit_each_other_are_told():
     assert "less than commit_interval, 0.5" in wrong(env={"STREAM_APP_PARTIALS_INTERVAL": "0.1"})
     assert "more than max_values, 5" in wrong(env={"STREAM_APP_MAX_VALUES": "5"})
     assert "is the topic of visits_topic too" in wrong(env={"STREAM_APP_ALERTS_TOPIC": "visits"})
+    assert "smtp_from: None is not set, and smtp_url is" in wrong(env={"STREAM_APP_SMTP_URL": "smtp://mail.example"})
     with pytest.raises(ConfigurationError, match="session_timeout"):
         Settings(commit_interval=6)
 
@@ -256,6 +287,21 @@ def test_secrets_are_never_shown(address):
     assert settings.describe()["slack_token"] == "***"
 
 
+def test_secrets_of_notifiers_are_never_shown():
+    settings = Settings(
+        webhooks=[{"name": "crm", "url": "https://u:hunter2@h.example/hunter2", "secret": SECRET}],
+        smtp_url="smtp://u:hunter2@mail.example",
+        smtp_from="alerts@example.com",
+        alertmanager_url="http://u:hunter2@a:9093,http://u:hunter2@b:9093",
+        api_token="hunter2",
+        slack_signing_secret="hunter2",
+    )
+    shown = repr(settings) + str(settings.describe()) + repr(settings.webhooks)
+    assert "hunter2" not in shown
+    assert SECRET not in shown
+    assert settings.describe()["webhooks"] == [{"name": "crm", "url": "https://h.example/***"}]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -266,6 +312,15 @@ def test_secrets_are_never_shown(address):
         ("broker", "u:hunter2@k:1"),
         ("slack_token", "xoxb hunter2"),
         ("slack_url", "ftp://u:hunter2@x"),
+        ("smtp_url", "smtp://u:hunter2@host:port"),
+        ("smtp_url", "smtp://u:hunter2@"),
+        ("smtp_url", "smtp+plain://u:hunter2@host"),
+        ("alertmanager_url", "http://u:hunter2@a,ftp://u:hunter2@b"),
+        ("webhooks", '[{"name": "a", "url": "https://x/hunter2", "secret": "hunter2"}]'),
+        ("webhooks", '[{"name": "a", "url": "ftp://x/hunter2", "secret": "whsec_hunter2"}]'),
+        ("webhooks", '[{"name": "a", "url": "https://x", "secret": ["hunter2", "hunter2", "hunter2"]}]'),
+        ("webhooks", '["hunter2"]'),
+        ("webhooks", "hunter2"),
     ],
 )
 def test_messages_show_no_secret_either(name, value):
@@ -386,3 +441,74 @@ def test_the_fingerprint_tells_of_all_that_is_kept():
     usual = Settings()
     for change in ({"orders": False}, {"hour_days": 0}, {"actor": "account_id"}, {"definitions": [{"name": "web"}]}):
         assert replace(usual, **change).fingerprint != usual.fingerprint
+
+
+# -- where alerts go
+
+
+def test_webhooks_are_the_same_from_a_file_and_from_the_environment(config):
+    file = config(f"webhooks:\n  - name: crm\n    url: https://h.example/x\n    secret: {SECRET}\n")
+    found = load_settings(file)
+    assert found == load_settings(env={"STREAM_APP_WEBHOOKS": WEBHOOKS})
+    (webhook,) = found.webhooks
+    assert (webhook.name, webhook.url, webhook.keys) == ("crm", "https://h.example/x", (bytes(24),))
+    assert replace(found) == found
+
+
+def test_a_webhook_may_have_two_secrets_while_they_are_changed():
+    other = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+    (webhook,) = Settings(webhooks=[{"name": "crm", "url": "http://h", "secret": [other, SECRET]}]).webhooks
+    assert webhook.keys == (bytes(range(32)), bytes(24))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("{", "is not a list of webhooks"),
+        ("crm", "is not a list of webhooks"),
+        (["crm"], "is wrong at [0]: it is no mapping"),
+        ([{"url": "https://h", "secret": SECRET}], "is wrong at [0]: it has no name"),
+        (
+            [{"name": "a", "url": "https://h"}],
+            "is wrong at [0]: it has no secret; make one by: echo whsec_",
+        ),
+        ([{"name": "a", "url": "https://h", "secret": SECRET, "kind": "x"}], "is wrong at [0]: 'kind' is not known"),
+        ([{"name": "a b", "url": "https://h", "secret": SECRET}], "is wrong at [0].name: 'a b' is no name"),
+        ([{"name": "a", "url": "h.example", "secret": SECRET}], "is wrong at [0].url: it is not a web address"),
+        ([{"name": "a", "url": 1, "secret": SECRET}], "is wrong at [0].url: it is not text"),
+        ([{"name": "a", "url": "https://h", "secret": "x" * 40}], "is wrong at [0].secret: it is not whsec_"),
+        ([{"name": "a", "url": "https://h", "secret": "whsec_ab!="}], "is wrong at [0].secret: it is not whsec_"),
+        ([{"name": "a", "url": "https://h", "secret": "whsec_YWJj"}], "[0].secret: its key has 3 bytes; use 24 to 64"),
+        ([{"name": "a", "url": "https://h", "secret": SECRET}] * 2, "is wrong at [1].name: 'a' is there twice"),
+    ],
+)
+def test_what_is_wrong_with_a_webhook_is_told_with_its_place(given, words):
+    assert words in wrong(overrides={"webhooks": given})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("smtp://mail.example", MailServer("mail.example", 587, "smtp")),
+        ("smtps://mail.example/", MailServer("mail.example", 465, "smtps")),
+        ("smtp+plain://[::1]", MailServer("::1", 25, "smtp+plain")),
+        ("smtp://a%40b:p%2Fw%3A@10.0.0.7:2525", MailServer("10.0.0.7", 2525, "smtp", "a@b", "p/w:")),
+        ("smtp://u:p@w:x@mail.example", MailServer("mail.example", 587, "smtp", "u", "p@w:x")),
+    ],
+)
+def test_a_mail_server_is_read_from_its_address(given, expected):
+    settings = Settings(smtp_url=given, smtp_from="alerts@example.com")
+    assert mail_server(settings.smtp_url) == expected
+
+
+@pytest.mark.parametrize(
+    "given", ["alerts@example.com", "Retention alerts <alerts@example.com>", "Büro <alerts@example.com>"]
+)
+def test_a_sender_may_have_a_name(given):
+    assert Settings(smtp_from=given).smtp_from == given
+
+
+def test_several_alertmanagers_are_one_setting():
+    given = "http://a:9093/, https://b.example/alerts/,http://a:9093"
+    assert Settings(alertmanager_url=given).alertmanager_url == "http://a:9093,https://b.example/alerts"
+    assert Settings(alertmanager_url=["http://a", "http://b"]).alertmanager_url == "http://a,http://b"

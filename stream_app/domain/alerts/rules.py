@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from stream_app.domain.alerts.rule import EVERY, Rule
-from stream_app.domain.alerts.yamlnodes import NodeReader, Problem, suggest
+from stream_app.domain.alerts import spans
+from stream_app.domain.alerts.rule import STREAM_ALERTS, Quality, Rule, RuleSet
+from stream_app.domain.alerts.rulebound import read_bound, read_test
+from stream_app.domain.alerts.rulefields import Fields, is_off
+from stream_app.domain.alerts.rulefigure import read_figure, read_segment
+from stream_app.domain.alerts.rulekeys import DEFAULTS, FILE, KEYS, QUALITY, REQUIRED
+from stream_app.domain.alerts.yamlnodes import NodeReader, Problem
 from stream_app.domain.errors import ConfigurationError
-from stream_app.domain.periods import HORIZON, KEPT, Grain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from stream_app.domain.alerts.rulefields import Entries
     from stream_app.domain.events import Definition
+    from stream_app.domain.periods import Calendar
 
-    Entries = dict[str, tuple[yaml.Node, yaml.Node]]
-
-KEYS = ("name", "definition", "grain", "index", "segment", "below", "min_group", "resolve", "for", "to")
-REQUIRED = ("name", "definition", "grain", "index", "below")
-MAX_SHARE = 1.5
 MAX_NAME = 100
-DEFAULT_MIN_GROUP = 100
-MAX_COUNT = {"min_group": 10**12, "for": HORIZON[Grain.DAY]}
-
-_CHANNEL = re.compile(r"slack:(#[^\s#,:<>@]{1,80}|[CGD][A-Z0-9]{8,20})")
+#: The highest `min_group`, and `no_data`.
+MOST_USERS, MOST_MISSING = 10**12, 10_000
+VOLUME_EXAMPLES = "a share of the usual volume above 0 and below 1, such as 0.5"
 
 
 class RulesError(ConfigurationError):
@@ -47,189 +46,149 @@ class RulesError(ConfigurationError):
 
 
 def load_rules(
-    text: str, *, source: str, definitions: Iterable[Definition], dimensions: Sequence[str]
-) -> tuple[Rule, ...]:
-    """The rules of a file.
+    text: str, *, source: str, definitions: Iterable[Definition], dimensions: Sequence[str], calendar: Calendar
+) -> RuleSet:
+    """What a rules file says.
 
     Args:
         text: the file's content.
         source: the file's name, for messages.
-        definitions: the retention definitions that are kept.
+        definitions: the retention definitions that rules can name.
         dimensions: the segment dimensions that are kept.
+        calendar: what counting is done by.
 
     Raises:
         RulesError: with every problem of the file, each with its line and field.
     """
     reader = NodeReader()
     root = reader.parse(text)
-    rules: list[Rule] = []
+    found = RuleSet()
     if root is not None:
-        entries = reader.mapping(root, "", ("rules",))
-        if "rules" in entries:
-            parser = _RuleParser(reader, [d.name for d in definitions], dimensions)
-            for position, node in enumerate(reader.sequence(entries["rules"][1], "rules", "rules") or ()):
-                rule = parser.rule(node, f"rules[{position}]")
-                if rule is not None:
-                    rules.append(rule)
-        elif not reader.problems:
-            reader.wrong(root, "rules", "is missing; write a list of rules under it")
+        found = _File(reader, tuple(definitions), dimensions, calendar).read(root)
     if reader.problems:
         raise RulesError(source, reader.problems)
-    return tuple(rules)
+    return found
 
 
-class _RuleParser:
-    """Turns one list item into a rule; remembers names, so that none is given twice."""
+class _File:
+    """Reads a file's mapping; remembers the names of rules, so that none is given twice."""
 
-    def __init__(self, reader: NodeReader, definitions: Sequence[str], dimensions: Sequence[str]) -> None:
+    def __init__(
+        self, reader: NodeReader, definitions: Sequence[Definition], dimensions: Sequence[str], calendar: Calendar
+    ) -> None:
         self._reader = reader
         self._definitions = definitions
         self._dimensions = dimensions
+        self._calendar = calendar
         self._names: dict[str, int] = {}
 
-    def rule(self, node: yaml.Node, path: str) -> Rule | None:
+    def read(self, root: yaml.Node) -> RuleSet:
+        """The rules and what is said of the stream; of use only if the reader has no problem."""
+        reader = self._reader
+        entries = reader.mapping(root, "", FILE)
+        if "rules" not in entries:
+            if not reader.problems:
+                reader.wrong(root, "rules", "is missing; write a list of rules under it")
+            return RuleSet()
+        defaults = self._defaults(entries)
+        rules = []
+        for position, node in enumerate(reader.sequence(entries["rules"][1], "rules", "rules") or ()):
+            rule = self._rule(node, f"rules[{position}]", defaults)
+            if rule is not None:
+                rules.append(rule)
+        return RuleSet(tuple(rules), self._quality(entries))
+
+    def _defaults(self, entries: Entries) -> Entries:
+        if "defaults" not in entries:
+            return {}
+        node = entries["defaults"][1]
+        found = self._reader.mapping(node, "defaults", DEFAULTS)
+        fields = Fields(self._reader, node, "defaults", found)
+        # Read here as well, so that what is wrong is found also where no rule takes it.
+        _judging(fields, self._dimensions)
+        read_test(fields, None)
+        return found
+
+    def _rule(self, node: yaml.Node, path: str, defaults: Entries) -> Rule | None:
         """The rule, or None where something in it is wrong."""
         reader = self._reader
         before = len(reader.problems)
-        entries = reader.mapping(node, path, KEYS)
+        fields = Fields(reader, node, path, reader.mapping(node, path, KEYS), defaults)
+        if not isinstance(node, yaml.MappingNode):
+            return None
         for key in REQUIRED:
-            if key not in entries and isinstance(node, yaml.MappingNode):
-                reader.wrong(node, f"{path}.{key}", f"is missing; a rule needs {', '.join(REQUIRED)}")
-        name = self._name(entries, path)
-        definition = self._choice(entries, path, "definition", self._definitions)
-        grain = self._choice(entries, path, "grain", [g.value for g in KEPT])
-        index = self._index(entries, path, grain)
-        below, resolve = self._shares(entries, path)
-        min_group = self._count(entries, path, "min_group", DEFAULT_MIN_GROUP)
-        steps = self._count(entries, path, "for", 1)
-        segment = self._segment(entries, path)
-        to = self._targets(entries, path)
+            if not fields.has(key):
+                fields.wrong(key, f"is missing; a rule needs {', '.join(REQUIRED)} and a bound")
+        name = self._name(fields)
+        segment = read_segment(fields, self._dimensions)
+        judged = read_figure(fields, self._definitions, self._calendar)
+        common = _judging(fields, self._dimensions)
+        if judged is None:
+            return None
+        tested = read_test(fields, judged)
+        bound = read_bound(fields, judged, tested.test, segment, self._dimensions)
         if len(reader.problems) > before:
             return None
-        # Without a problem every required value is there.
-        assert name is not None and definition is not None and grain is not None  # noqa: S101, PT018 - for mypy
-        assert index is not None and below is not None and resolve is not None  # noqa: S101, PT018
-        return Rule(name, definition, Grain(grain), index, below, resolve, min_group, steps, segment, to)
+        return Rule(**vars(judged) | vars(tested) | vars(bound) | common, name=name, segment=segment)
 
-    def _name(self, entries: Entries, path: str) -> str | None:
-        if "name" not in entries:
-            return None
-        node, field = entries["name"][1], f"{path}.name"
-        name = self._reader.text(node, field, "a name")
+    def _name(self, fields: Fields) -> str:
+        name = fields.text("name", "a name")
         if name is None:
-            return None
+            return ""
         if not name.strip() or not name.isprintable() or len(name) > MAX_NAME:
-            self._reader.wrong(node, field, f"{name[:MAX_NAME]!r} must be 1 to {MAX_NAME} printable characters")
+            fields.wrong("name", f"{name[:MAX_NAME]!r} must be 1 to {MAX_NAME} printable characters")
+        elif name in STREAM_ALERTS:
+            fields.wrong("name", f"{name!r} is the name of an alert on the stream itself; choose another one")
         elif name in self._names:
-            self._reader.wrong(
-                node, field, f"{name!r} is already the name of the rule in line {self._names[name]}; choose another"
-            )
-        self._names.setdefault(name, node.start_mark.line + 1)
+            message = f"{name!r} is already the name of the rule in line {self._names[name]}; names are unique"
+            fields.wrong("name", message)
+        else:
+            self._names[name] = fields.at("name")[0].start_mark.line + 1
         return name
 
-    def _choice(self, entries: Entries, path: str, key: str, allowed: Sequence[str]) -> str | None:
-        if key not in entries:
-            return None
-        node, field = entries[key][1], f"{path}.{key}"
-        value = self._reader.text(node, field, f"one of {', '.join(allowed)}")
-        if value is None or value in allowed:
-            return value
-        self._reader.wrong(
-            node, field, f"{value!r} is not a {key}; {suggest(value, allowed)}allowed: {', '.join(allowed)}"
+    def _quality(self, entries: Entries) -> Quality:
+        if "quality" not in entries:
+            return Quality()
+        node, reader = entries["quality"][1], self._reader
+        if is_off(node):
+            return Quality(volume=None, stalled=None, behind=None)
+        fields = Fields(reader, node, "quality", reader.mapping(node, "quality", QUALITY))
+        usual = Quality()
+        return Quality(
+            to=fields.targets() or (),
+            volume=fields.switched("volume", VOLUME_EXAMPLES, _volume) if fields.has("volume") else usual.volume,
+            stalled=_span(fields, "stalled", usual.stalled),
+            behind=_span(fields, "behind", usual.behind),
+            sending=fields.sending(self._dimensions),
         )
-        return None
-
-    def _index(self, entries: Entries, path: str, grain: str | None) -> int | None:
-        if "index" not in entries:
-            return None
-        node, field = entries["index"][1], f"{path}.index"
-        if getattr(node, "value", None) == "0":
-            self._reader.wrong(
-                node, field, "0 is the cohort's own period, where every user counts as retained (100 %); use 1 or more"
-            )
-            return None
-        # With a wrong grain the widest horizon applies: that problem is listed, and no other follows from it.
-        last = HORIZON[Grain(grain) if grain in KEPT else Grain.DAY] - 1
-        return self._reader.integer(node, field, 1, last)
-
-    def _shares(self, entries: Entries, path: str) -> tuple[float | None, float | None]:
-        found: dict[str, float | None] = {"below": None, "resolve": None}
-        for key in found:
-            if key in entries:
-                node, field = entries[key][1], f"{path}.{key}"
-                share = self._reader.number(node, field, f"a share above 0 and up to {MAX_SHARE}, such as 0.30")
-                if share is not None and not 0 < share <= MAX_SHARE:
-                    hint = f"; for {share:g} % write {share / 100:g}" if MAX_SHARE < share <= 100 * MAX_SHARE else ""
-                    self._reader.wrong(
-                        node, field, f"{share:g} is not a share: it must be above 0 and up to {MAX_SHARE}{hint}"
-                    )
-                    share = None
-                found[key] = share
-        below, resolve = found["below"], found["resolve"]
-        if "resolve" not in entries:
-            return below, below
-        if below is not None and resolve is not None and resolve < below:
-            self._reader.wrong(
-                entries["resolve"][1], f"{path}.resolve", f"{resolve:g} is less than below ({below:g}); use it or more"
-            )
-        return below, resolve
-
-    def _count(self, entries: Entries, path: str, key: str, default: int) -> int:
-        if key not in entries:
-            return default
-        value = self._reader.integer(entries[key][1], f"{path}.{key}", 1, MAX_COUNT[key])
-        return default if value is None else value
-
-    def _segment(self, entries: Entries, path: str) -> tuple[str, str] | None:
-        if "segment" not in entries:
-            return None
-        node, field = entries["segment"][1], f"{path}.segment"
-        if not self._dimensions:
-            self._reader.wrong(node, field, "no dimension is configured; set `dimensions` or leave the segment out")
-            return None
-        parts = self._reader.mapping(node, field, self._dimensions)
-        if len(parts) > 1:
-            self._reader.wrong(node, field, f"names {len(parts)} dimensions; name one, such as {{plan: pro}}")
-        if node.value == []:
-            self._reader.wrong(node, field, f"is empty; leave it out for all users, or name one of {self._allowed}")
-        for dimension, (_, value_node) in parts.items():
-            what = f"one value, '{EVERY}' for every value, or '(none)' for users without one"
-            value = self._reader.text(value_node, f"{field}.{dimension}", what)
-            if value is not None:
-                return dimension, value
-        return None
-
-    @property
-    def _allowed(self) -> str:
-        return ", ".join(self._dimensions)
-
-    def _targets(self, entries: Entries, path: str) -> tuple[str, ...]:
-        if "to" not in entries:
-            return ("console",)
-        node, field = entries["to"][1], f"{path}.to"
-        items = (
-            [node]
-            if isinstance(node, yaml.ScalarNode)
-            else self._reader.sequence(node, field, "targets, such as [console]")
-        )
-        if items == []:
-            self._reader.wrong(node, field, "names no target; use console or slack:#channel")
-        targets: list[str] = []
-        for item in items or ():
-            target = self._reader.text(item, field, "console or slack:#channel")
-            if target is None:
-                continue
-            if target != "console" and not _CHANNEL.fullmatch(target):
-                self._reader.wrong(item, field, f"{target!r} is not a target; {_target_hint(target)}")
-            elif target in targets:
-                self._reader.wrong(item, field, f"{target!r} is there twice; keep one")
-            else:
-                targets.append(target)
-        return tuple(targets)
 
 
-def _target_hint(target: str) -> str:
-    name = target.removeprefix("slack:").lstrip("#").strip()
-    if (target.startswith(("slack:", "#"))) and _CHANNEL.fullmatch(f"slack:#{name}"):
-        return f"did you mean 'slack:#{name}'?"
-    return f"{suggest(target, ['console', 'slack:#channel'])}use console or slack:#channel"
+def _judging(fields: Fields, dimensions: Sequence[str]) -> dict[str, Any]:
+    """What is read of rules and of defaults alike."""
+    flapping = fields.written("flapping", "so many firings in so many judged cells, such as 3 in 20", spans.some_of)
+    return {
+        "min_group": fields.integer("min_group", 1, MOST_USERS) or usual("min_group"),
+        "no_data": fields.integer("no_data", 1, MOST_MISSING) or usual("no_data"),
+        "flapping": flapping or usual("flapping"),
+        "to": fields.targets() or usual("to"),
+        "sending": fields.sending(dimensions),
+    }
+
+
+def usual(field: str) -> Any:
+    """What a rule has in a field that its file does not give."""
+    return Rule.__dataclass_fields__[field].default
+
+
+def _span(fields: Fields, key: str, without: float | None) -> float | None:
+    return fields.switched(key, spans.SPAN_EXAMPLES, spans.seconds) if fields.has(key) else without
+
+
+def _volume(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"{text!r} must be {VOLUME_EXAMPLES}")
+    return share

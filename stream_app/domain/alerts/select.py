@@ -1,20 +1,23 @@
-"""Which alerts a snapshot gives, and what becomes of each."""
+"""Which alerts there are to judge, and what becomes of each."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from stream_app.domain.alerts.change import AlertState, Change, Reason, alert_key
+from stream_app.domain.alerts.change import AlertState, Change, Health, Reason, alert_key
 from stream_app.domain.alerts.machine import restarted, step, withdrawn
-from stream_app.domain.alerts.rule import EVERY, Rule
-from stream_app.domain.counters import ALL, Series, measure
-from stream_app.domain.metrics import closed_cells
+from stream_app.domain.alerts.past import Known
+from stream_app.domain.alerts.rule import STREAM_ALERTS
+from stream_app.domain.alerts.telling import of_health, watched_by_name
+from stream_app.domain.counters import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from stream_app.domain.metrics import Cell, Snapshot
+    from stream_app.domain.alerts.observation import Course, Observation, Outage
+    from stream_app.domain.alerts.rule import Rule
+    from stream_app.domain.counters import Series
 
 
 class Step(NamedTuple):
@@ -25,27 +28,18 @@ class Step(NamedTuple):
     change: Change | None
 
 
-def selected(rule: Rule, snapshot: Snapshot) -> list[Series]:
-    """The series a rule judges: all users, one value, or every value that has users."""
-    if rule.segment is None:
-        return [ALL]
-    dimension, value = rule.segment
-    if value != EVERY:
-        return [(dimension, value)]
-    return [(dimension, v) for v in snapshot.values(rule.definition, measure(rule.grain, "size"), dimension)]
-
-
-def frontier(rules: Sequence[Rule], snapshot: Snapshot) -> tuple[int | None, ...]:
-    """The latest closed period of each rule's grain. While it stands still no rule has a new cell to judge."""
-    return tuple(snapshot.last_closed(rule.grain) for rule in rules)
+#: Steps with the instant (ms) that they are of.
+_Timed = tuple[int, Step]
 
 
 def evaluate(
     rules: Sequence[Rule],
-    snapshot: Snapshot,
+    courses: Mapping[str, Course | str],
     states: Mapping[str, AlertState],
     *,
+    outages: Sequence[Outage] = (),
     quiet_until: Mapping[str, int] | None = None,
+    now: int | None = None,
 ) -> list[Step]:
     """Judges every closed cell that has not been judged, in order.
 
@@ -55,84 +49,175 @@ def evaluate(
 
     Args:
         rules: the rules, with unique names.
-        snapshot: the counters.
+        courses: by rule its figure's course, or why it could not be had. A rule that is not there is not judged.
         states: what is remembered, by `alert_key`.
+        outages: of the event stream.
         quiet_until: rule name -> instant (ms). Where nothing is remembered of an alert, cells that closed at or before
             it are history: again only what it comes to is told. For a rule new to a service that has counted for long.
+        now: the watermark (ms): from when on it is so that a figure cannot be had, or can be again.
 
     Returns:
         Steps in the order in which the judged cells closed. For each alert the last one holds its latest state;
         storing each state together with publishing its change makes a repetition harmless (ids are deterministic).
     """
-    ordered: list[tuple[int, Step]] = []
-    for alert in _alerts(rules, snapshot, states, quiet_until or {}):
+    ordered: list[_Timed] = []
+    for alert in _alerts(rules, courses, states, outages, quiet_until or {}, now):
         latest = -1
-        for one in alert:
+        for at, one in alert:
             # An alert's own steps keep their order, also where a changed rule goes back to an earlier cell.
-            latest = max(latest, -1 if one.state.at is None else one.state.at)
+            latest = max(latest, at)
             ordered.append((latest, one))
     ordered.sort(key=lambda pair: pair[0])
     return [one for _, one in ordered]
 
 
 def _alerts(
-    rules: Sequence[Rule], snapshot: Snapshot, states: Mapping[str, AlertState], quiet_until: Mapping[str, int]
-) -> Iterator[Iterator[Step]]:
+    rules: Sequence[Rule],
+    courses: Mapping[str, Course | str],
+    states: Mapping[str, AlertState],
+    outages: Sequence[Outage],
+    quiet_until: Mapping[str, int],
+    now: int | None,
+) -> Iterator[Iterator[_Timed]]:
     """The steps of each alert that has any to make."""
     yield _removed(rules, states)
+    remembered: dict[str, list[AlertState]] = {}
+    for state in states.values():
+        remembered.setdefault(state.rule, []).append(state)
     for rule in rules:
-        last_closed = snapshot.last_closed(rule.grain)
-        for series in selected(rule, snapshot) if last_closed is not None else ():
-            segment = dict([series]) if series else {}
-            state = states.get(alert_key(rule.name, segment))
-            judged = state.judged if state is not None and state.fingerprint == rule.fingerprint else None
-            if judged is not None and last_closed is not None and judged + rule.index >= last_closed:
-                continue  # nothing closed since
-            state = state or AlertState(rule.name, segment, rule.fingerprint)
-            cells = closed_cells(
-                snapshot, definition=rule.definition, grain=rule.grain, index=rule.index, series=series
-            )
-            yield _judged(rule, state, cells, quiet_until.get(rule.name))
+        course = courses.get(rule.name)
+        if course is None:
+            continue
+        watched = [one for one in remembered.get(rule.name, ()) if rule.watches(one.segment)]
+        if isinstance(course, str):
+            for series in _series(rule, (), watched):
+                yield _failed(rule, _state_of(rule, series, states), course, now)
+            continue
+        known = Known(rule, course, outages)
+        for series in _series(rule, course.streams, watched):
+            yield _Alert(rule, known, series, now).steps(_state_of(rule, series, states), quiet_until.get(rule.name))
 
 
-def _judged(rule: Rule, before: AlertState, cells: list[Cell], quiet: int | None) -> Iterator[Step]:
-    """The steps of one alert: one for each change, and one for the state it ends in."""
-    state = before
-    if before.fingerprint != rule.fingerprint:
-        state, quiet = restarted(rule, before), before.at
-    elif before.judged is not None:
-        quiet = None
-    history = [cell for cell in cells if quiet is not None and cell.closed_at <= quiet]
-    for cell in history:
-        state, _ = step(rule, state, cell, state.segment)
-    stored = before
-    if before.fired is not None and before.fingerprint != rule.fingerprint:
-        if state.fired is not None and _figure(state.fired) == _figure(before.fired):
-            # It was told of already, and what will end it belongs to that message.
-            state = replace(state, fired=before.fired)
-        else:
-            stored, change = withdrawn(before, Reason.RULE_CHANGED)
-            yield Step(stored.key, stored, change)
-    if state.fired is not None and state.fired is not before.fired:
-        yield Step(state.key, state, state.fired)
-        stored = state
-    for cell in cells[len(history) :]:
-        state, change = step(rule, state, cell, state.segment)
-        if change is not None:
-            yield Step(state.key, state, change)
+def _series(rule: Rule, found: Mapping[Series, object] | tuple[()], watched: Sequence[AlertState]) -> list[Series]:
+    """The segments to judge: of a rule on every value those that have users, and those that once had."""
+    if watched_by_name(rule):
+        return [rule.segment or ALL]
+    former = [next(iter(state.segment.items()), ALL) for state in watched if state.fingerprint]
+    return list(dict.fromkeys([*found, *former]))
+
+
+def _state_of(rule: Rule, series: Series, states: Mapping[str, AlertState]) -> AlertState:
+    segment = dict([series]) if series else {}
+    return states.get(alert_key(rule.name, segment)) or AlertState(rule.name, segment, rule.fingerprint)
+
+
+class _Alert:
+    """The judgement of one alert."""
+
+    def __init__(self, rule: Rule, known: Known, series: Series, now: int | None) -> None:
+        self._rule, self._known, self._series, self._now = rule, known, series, now
+
+    def steps(self, before: AlertState, quiet: int | None) -> Iterator[_Timed]:
+        """One for each change, and one for the state it ends in."""
+        rule, changed = self._rule, before.fingerprint != self._rule.fingerprint
+        stored, said = before, before.trouble
+        state = restarted(rule, before) if changed else _without_error(rule, before)
+        if changed and before.at is not None:
+            quiet = before.at
+        elif before.judged is not None:
+            quiet = None
+        cells = list(self._known.cells(self._series, state.judged, named=watched_by_name(rule)))
+        history = [cell for cell in cells if quiet is not None and cell.closed_at <= quiet]
+        for cell in history:
+            state, _ = self._step(state, cell)
+        if changed and before.fired is not None:
+            if state.fired is not None and _figure(state.fired) == _figure(before.fired):
+                # It was told of already, and what will end it belongs to that message.
+                state = replace(state, fired=before.fired)
+            else:
+                stored, change = withdrawn(before, Reason.RULE_CHANGED)
+                said = None
+                yield _timed(stored, change)
+        if changed and said is not None and (state.health is Health.OK or state.health is said.health):
+            state = replace(state, trouble=said)
+        if state.fired is not None and state.fired is not before.fired:
+            if state.health is Health.OK:  # which the firing says by itself
+                state, said = replace(state, trouble=None), None
+            yield _timed(state, state.fired)
             stored = state
-    if state != stored:
-        yield Step(state.key, state, None)
+        if state.trouble is not None and state.trouble is not said:
+            yield _timed(state, state.trouble)
+            stored = state
+        for cell in cells[len(history) :]:
+            state, change = self._step(state, cell)
+            if change is not None:
+                yield _timed(state, change)
+                stored = state
+        if said is not None and state.trouble is said and state.health is not said.health:
+            state, change = _recovered(rule, state, self._now)
+            yield max(_at(state), self._now or 0), Step(state.key, state, change)
+        elif state != stored:
+            yield _timed(state, None)
+
+    def _step(self, state: AlertState, cell: Observation) -> tuple[AlertState, Change | None]:
+        known = self._known
+        return step(
+            self._rule,
+            state,
+            cell,
+            known.past(self._series, cell) if cell.group else (),
+            segment=state.segment,
+            streams=known.streams(cell),
+            alike=known.alike(cell),
+            outage=known.spoilt(cell),
+        )
 
 
-def _figure(change: Change) -> tuple[str, str, int]:
-    return change.definition, change.grain, change.index
+def _at(state: AlertState) -> int:
+    return -1 if state.at is None else state.at
 
 
-def _removed(rules: Sequence[Rule], states: Mapping[str, AlertState]) -> Iterator[Step]:
+def _timed(state: AlertState, change: Change | None) -> _Timed:
+    return _at(state), Step(state.key, state, change)
+
+
+def _figure(change: Change) -> tuple[str | int, ...]:
+    return change.definition, change.grain, change.index, change.figure, change.measure, change.side
+
+
+def _without_error(rule: Rule, state: AlertState) -> AlertState:
+    """The state, now that the figure is there: by its cells it has data or not."""
+    if state.health is not Health.ERROR:
+        return state
+    without = 0 < rule.no_data <= state.missing
+    return replace(state, health=Health.NO_DATA if without else Health.OK, note=None)
+
+
+def _recovered(rule: Rule, state: AlertState, now: int | None) -> tuple[AlertState, Change]:
+    """Tells that an error is over, or what was wrong by a former version of the rule."""
+    reason = Reason.NO_DATA if state.health is Health.NO_DATA else Reason.DATA_BACK
+    change = of_health(rule, state, reason, at=max(_at(state), now or 0))
+    return replace(state, trouble=change if state.health is Health.NO_DATA else None), change
+
+
+def _failed(rule: Rule, state: AlertState, why: str, now: int | None) -> Iterator[_Timed]:
+    """The figure cannot be had: told once, and the state stays what it was."""
+    at = max(_at(state), now or 0)
+    if state.health is Health.ERROR:
+        if state.note != why:
+            yield at, Step(state.key, replace(state, note=why), None)
+        return
+    state = replace(state, health=Health.ERROR, note=why, reason=Reason.ERROR)
+    change = of_health(rule, state, Reason.ERROR, at=at)
+    yield at, Step(state.key, replace(state, trouble=change), change)
+
+
+def _removed(rules: Sequence[Rule], states: Mapping[str, AlertState]) -> Iterator[_Timed]:
     """Withdraws the alerts that no rule watches any more. They stay remembered, so that a rule put back is not new."""
     by_name = {rule.name: rule for rule in rules}
-    for key, state in states.items():
+    for state in states.values():
         rule = by_name.get(state.rule)
-        if (rule is None or not rule.watches(state.segment)) and state.reason is not Reason.RULE_REMOVED:
-            yield Step(key, *withdrawn(state, Reason.RULE_REMOVED))
+        if state.rule in STREAM_ALERTS or state.reason is Reason.RULE_REMOVED:
+            continue
+        if rule is None or not rule.watches(state.segment):
+            yield _timed(*withdrawn(state, Reason.RULE_REMOVED))

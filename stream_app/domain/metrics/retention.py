@@ -7,38 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stream_app.domain.counters import Series, measure
-from stream_app.domain.errors import QueryError
-from stream_app.domain.metrics.snapshot import choose, summed
-from stream_app.domain.periods import HORIZON, KEPT, Grain
+from stream_app.domain.counters import measure
+from stream_app.domain.periods import HORIZON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
+    from stream_app.domain.counters import Series
     from stream_app.domain.metrics.snapshot import Snapshot
-
-GRAINS: Mapping[str, Grain] = {grain.value: grain for grain in KEPT}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One closed cell: of the `size` users of a cohort, `retained` had a return event in period `index`.
-
-    Attributes:
-        cohort: ordinal of the cohort's period.
-        start: local date the cohort's period begins on.
-        size: users of the cohort.
-        retained: users with a return event in the period.
-        closed_at: the instant (ms) the judged period closed.
-    """
-
-    cohort: int
-    start: str
-    size: int
-    retained: int
-    closed_at: int
+    from stream_app.domain.periods import Grain
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,37 +75,23 @@ def shown(cells: NDArray[Any], sizes: NDArray[np.int64], kind: str) -> NDArray[A
     return rows
 
 
-def _sizes(snapshot: Snapshot, definition: str, grain: Grain, series: Sequence[Series]) -> dict[int, int]:
-    pages = summed(snapshot.block(definition, measure(grain, "size"), s) for s in series)
-    return {cohort: int(block[0]) for cohort, block in pages.items() if block[0] > 0}
+def closed_cells(
+    snapshot: Snapshot, *, definition: str, grain: Grain, index: int, series: Series
+) -> Iterator[tuple[int, int, int]]:
+    """The closed cells of one index of classic retention: ordinal of the cohort, its users, and those who came back.
 
-
-def closed_cells(snapshot: Snapshot, *, definition: str, grain: str, index: int, series: Series) -> list[Cell]:
-    """The closed cells of one index of classic retention, oldest cohort first; open ones are not there.
+    Oldest cohort first; open cells are not there, nor are cohorts without users.
 
     Raises:
-        QueryError: a name is unknown or the index lies outside the horizon.
+        QueryError: the definition is unknown.
     """
     snapshot.definition(definition)
-    chosen = choose("grain", grain, GRAINS)
-    if not 0 <= index < HORIZON[chosen]:
-        raise QueryError(f"index: {index} is outside the horizon of grain {grain}; use 0 to {HORIZON[chosen] - 1}")
-    last_closed = snapshot.last_closed(chosen)
-    if last_closed is None:
-        return []
-    sizes = _sizes(snapshot, definition, chosen, [series])
-    on = snapshot.block(definition, measure(chosen, "on"), series)
-    cells = []
-    for cohort in sorted(c for c in sizes if c + index <= last_closed):
-        block = on.get(cohort + index)
-        retained = int(block[index]) if block is not None and index < len(block) else 0
-        cells.append(
-            Cell(
-                cohort=cohort,
-                start=snapshot.calendar.start_date(chosen, cohort),
-                size=sizes[cohort],
-                retained=sizes[cohort] if index == 0 else retained,
-                closed_at=snapshot.calendar.end(chosen, cohort + index),
-            )
-        )
-    return cells
+    last_closed = snapshot.last_closed(grain)
+    size, cells = measures(grain, "classic")
+    sizes, on = snapshot.block(definition, size, series), snapshot.block(definition, cells, series)
+    for cohort in sorted(sizes) if last_closed is not None else ():
+        users = sizes[cohort].item(0)
+        if users > 0 and cohort + index <= (last_closed or 0):
+            block = on.get(cohort + index)
+            came = block.item(index) if block is not None and index < block.size else 0
+            yield cohort, users, users if index == 0 else came

@@ -8,10 +8,9 @@ import orjson
 import pytest
 
 from stream_app.demo import simulate
-from stream_app.domain.alerts.machine import step
-from stream_app.domain.alerts.rules import load_rules
+from stream_app.domain.alerts import Course, Observation, evaluate, load_rules
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE
-from stream_app.domain.metrics import Cell
+from stream_app.domain.periods import DAY_MS, EPOCH, Calendar
 
 SIMULATION = simulate.Simulation()
 #: The first cohort whose day 7 falls on the day of the drop.
@@ -25,13 +24,18 @@ def events():
 
 @pytest.fixture(scope="module")
 def rule():
-    (rule,) = load_rules(
-        simulate.rules_text(),
+    (rule,) = rules_of(simulate.rules_text()).rules
+    return rule
+
+
+def rules_of(text):
+    return load_rules(
+        text,
         source="rules.yml",
         definitions=(ENGAGEMENT, REPURCHASE),
         dimensions=simulate.DIMENSIONS,
+        calendar=Calendar(),
     )
-    return rule
 
 
 def day_7(events, plan):
@@ -51,14 +55,14 @@ def day_7(events, plan):
 
 
 def changes(rule, cohorts):
-    """What the alert's step says over the cohorts, one after the other."""
-    state, told = None, []
+    """What the rule says over the cohorts."""
+    cells = []
     for cohort, (size, back) in cohorts.items():
-        closed = dt.datetime.combine(cohort + dt.timedelta(days=8), dt.time(), dt.UTC)
-        cell = Cell(cohort.toordinal(), cohort.isoformat(), size, back, int(closed.timestamp() * 1000))
-        state, change = step(rule, state, cell, {"plan": "pro"})
-        told += [change] if change else []
-    return told
+        day = (cohort - EPOCH).days
+        since, closed = (day + 7) * DAY_MS, (day + 8) * DAY_MS
+        cells.append(Observation(day, cohort.isoformat(), since, closed, size, back, back / size))
+    course = Course({("plan", "pro"): cells}, cells[-1].cohort, cells[-1].closed_at)
+    return [step.change for step in evaluate([rule], {rule.name: course}, {}) if step.change is not None]
 
 
 def test_the_same_seed_gives_the_same_events_and_another_seed_others():
@@ -129,10 +133,10 @@ def test_the_other_plans_do_not_see_the_drop(events):
 
 def test_the_rule_is_told_on_the_console_and_in_slack_only_where_a_channel_is_given(rule):
     assert rule.to == ("console",)
-    (with_slack,) = load_rules(
-        simulate.rules_text(slack_channel="#retention"),
-        source="rules.yml",
-        definitions=(ENGAGEMENT,),
-        dimensions=simulate.DIMENSIONS,
-    )
+    (with_slack,) = rules_of(simulate.rules_text(slack_channel="#retention")).rules
     assert with_slack.to == ("console", "slack:#retention")
+
+
+def test_that_the_simulated_events_end_is_no_alert():
+    quality = rules_of(simulate.rules_text()).quality
+    assert (quality.volume, quality.stalled, quality.behind) == (None, None, None)

@@ -83,6 +83,14 @@ def test_an_alert_is_one_line_that_says_what_where_and_how_much():
     assert "Alerts: none." in render(summary())
 
 
+def test_an_alert_without_a_share_says_what_happened_to_it():
+    nothing = ALERT | {"state": "inactive", "health": "no_data", "reason": "no_data", "value": None, "threshold": None}
+    told = render(summary(alerts=[nothing]))
+    assert "no_data  pro-day-7 (plan=pro): no_data, 1998-08-13; 1998-08-21T00:00:00Z" in told
+    stream = {"rule": "stream-volume", "segment": {}, "figure": "stream", "reason": "below"}
+    assert "firing   stream-volume (all users): below, 1998-08-13" in render(summary(alerts=[ALERT | stream]))
+
+
 def test_the_page_is_named_only_where_there_is_one():
     assert "Page: http://127.0.0.1:8000/" in render(summary(page="http://127.0.0.1:8000/"))
     assert "Page" not in render(summary())

@@ -51,6 +51,7 @@ def test_batches_that_a_topic_of_state_would_not_take_are_refused():
         ("users", Found(4, 3, {"min.insync.replicas": "1"}), 3, "topic users: its min.insync.replicas is 1"),
         ("users", Found(4, 2, {"min.insync.replicas": "3"}), 3, "topic users: its min.insync.replicas is 3 and"),
         ("outbox", Found(1, 1), 3, "topic outbox: it has one replica"),
+        ("outbox", Found(1, 1, {"max.message.bytes": "1048588"}), 1, "topic outbox: its max.message.bytes is 1048588"),
         (
             "visits", Found(4, 1, {"unclean.leader.election.enable": "true"}), 1,
             "topic visits: its unclean.leader.election.enable is true",

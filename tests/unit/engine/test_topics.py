@@ -76,6 +76,7 @@ async def test_missing_topics_are_created(admin):
     assert {name: count for name, (count, _) in fake.topics.items()} == {
         "visits": 4, "purchases": 4, "app-users-changelog": 4, "app-partials": 1, "app-closings": 1, "alerts": 1,
         "dead-letters": 1, "alert-states-changelog": 1, "outbox-changelog": 1, "control": 1,
+        "alert-history-changelog": 1, "commands": 1,
     }  # fmt: skip
     compacted = {name for name, (_, config) in fake.topics.items() if config.get("cleanup.policy") == "compact"}
     assert compacted == set(NAMES.compacted)

@@ -3,6 +3,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from support.figures import FIRST_DAY, empty, product, snapshot_of
 from support.snapshots import churn, retention
+from support.web import alert, silence
 
 from stream_app.exporters.figures import INDEXES, segment_label
 from stream_app.exporters.prometheus import METRICS, Metrics
@@ -33,6 +34,8 @@ def test_labels_are_those_of_the_table():
     metrics = Metrics()
     metrics.show(product())
     metrics.recovery_seconds.set(1.5)
+    metrics.show_rules(1)
+    metrics.show_alerts([], [], ["pro-day-7"])
     for metric in METRICS:
         attribute = getattr(metrics, metric.name.removeprefix("stream_app_").removesuffix("_total"), None)
         if metric.labels and attribute is not None:
@@ -41,6 +44,49 @@ def test_labels_are_those_of_the_table():
     for metric in METRICS:
         found = samples.get(metric.name) or samples[metric.name + "_count"]
         assert {name for name, _ in next(iter(found))} == set(metric.labels), metric.name
+
+
+def test_alerts_are_counted_by_rule_and_rules_without_any_are_zero():
+    now = 1_000_000
+    metrics = Metrics(clock=lambda: now / 1000)
+    rows = [
+        alert(rule="fell", segment={"plan": "pro"}),
+        alert(rule="fell", segment={"plan": "team"}, acknowledged={"author": "ada"}, health="error"),
+        alert(rule="fell", segment={"plan": "free"}, state="pending"),
+        alert(rule="stream-stalled", segment={}),
+        alert(rule="quiet", state="inactive", health="no_data"),
+    ]
+    over, held, ahead = silence("a", ends=now), silence("b", ends=now + 1), silence("c", begins=now + 1)
+    metrics.show_alerts(rows, [over, held, ahead], ["fell", "calm"])
+    samples = scraped(metrics)
+    by_rule = {(("rule", name),): n for name, n in {"fell": 2, "stream-stalled": 1, "quiet": 0, "calm": 0}.items()}
+    assert samples["stream_app_alerts_firing"] == by_rule
+    assert samples["stream_app_alerts_pending"][("rule", "fell"),] == 1
+    assert samples["stream_app_alerts_acknowledged"][("rule", "fell"),] == 1
+    unwell = {labels: value for labels, value in samples["stream_app_alerts_unhealthy"].items() if value}
+    assert unwell == {(("health", "error"), ("rule", "fell")): 1, (("health", "no_data"), ("rule", "quiet")): 1}
+    assert samples["stream_app_silences"] == {(): 1}
+    now += 2
+    assert scraped(metrics)["stream_app_silences"] == {(): 1}  # one has ended, one has begun
+    metrics.show_alerts((), (), ())
+    assert "stream_app_alerts_firing" not in scraped(metrics)
+
+
+def test_a_refused_rules_file_leaves_the_time_of_the_rules_in_force():
+    now = 100.0
+    metrics = Metrics(clock=lambda: now)
+    assert "stream_app_rules_reload_successful" not in scraped(metrics)
+    metrics.show_rules(3)
+    now = 200.0
+    metrics.show_rules(3, "line 2: no")
+    samples = scraped(metrics)
+    assert samples["stream_app_rules_loaded"] == {(): 3}
+    assert samples["stream_app_rules_reload_successful"] == {(): 0}
+    assert samples["stream_app_rules_reload_success_timestamp_seconds"] == {(): 100}
+    metrics.show_rules(4)
+    samples = scraped(metrics)
+    assert samples["stream_app_rules_reload_successful"] == {(): 1}
+    assert samples["stream_app_rules_reload_success_timestamp_seconds"] == {(): 200}
 
 
 def test_what_is_not_known_is_absent():

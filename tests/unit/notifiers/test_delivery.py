@@ -10,7 +10,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.notify import Clock, change, resolved
+from support.notify import Clock, closed, opened
 
 from stream_app.notifiers import (
     Delivery,
@@ -53,28 +53,28 @@ class Channel:
         self.looked: list[str] = []
         self.script = script or iter(())
 
-    async def send(self, change_, target: str, *, thread: Receipt | None = None) -> Receipt:
+    async def send(self, notice_, target: str, *, thread: Receipt | None = None) -> Receipt:
         await asyncio.sleep(0)
         fate = next(self.script, "ok")
         if fate in ("ok", "unknown_after", "crash_after"):
-            self.messages.append((change_.id, thread))
+            self.messages.append((notice_.id, thread))
         if fate.startswith("crash"):
             raise Crash
         if fate != "ok":
             raise FAILURES[fate]
         return Receipt(target, f"{len(self.messages)}.0")
 
-    async def find(self, change_id: str, target: str, *, age: float, thread: Receipt | None = None) -> Receipt | None:
+    async def find(self, notice_id: str, target: str, *, age: float, thread: Receipt | None = None) -> Receipt | None:
         await asyncio.sleep(0)
         assert age >= 0
-        self.looked.append(change_id)
+        self.looked.append(notice_id)
         fate = next(self.script, "ok")
         if fate.startswith("crash"):
             raise Crash
         if fate not in ("ok", "rejected", "unknown_before", "unknown_after"):
             raise FAILURES[fate]
         for position, (known, _) in enumerate(self.messages, 1):
-            if known == change_id:
+            if known == notice_id:
                 return Receipt(target, f"{position}.0")
         return None
 
@@ -120,14 +120,14 @@ def process(clock: Clock, *fates: str) -> tuple[Process, Channel]:
 
 async def test_tells_in_order_and_replies_in_the_thread(clock):
     running, channel = process(clock)
-    first = change(1)
-    for one in (first, change(2), resolved(3, first)):
+    first = opened(1)
+    for one in (first, opened(2), closed(3, first)):
         await running.delivery.owe(one)
     await running.delivery.run_due()
     assert channel.messages == [
-        (change(1).id, None),
-        (change(2).id, None),
-        (change(3).id, Receipt("slack:#retention", "1.0")),
+        (opened(1).id, None),
+        (opened(2).id, None),
+        (opened(3).id, Receipt("slack:#retention", "1.0")),
     ]
     assert running.outcomes == [("slack", "sent")] * 3
 
@@ -137,7 +137,7 @@ async def test_tells_in_order_and_replies_in_the_thread(clock):
 )
 async def test_waits_after_a_failure_and_then_tells(clock, fate, wait):
     running, channel = process(clock, fate)
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     await running.delivery.run_due()
     assert channel.messages == []
     assert running.delivery.outbox.wake_at() == clock.now + wait
@@ -148,7 +148,7 @@ async def test_waits_after_a_failure_and_then_tells(clock, fate, wait):
 
 async def test_an_unknown_outcome_that_is_found_is_not_told_again(clock):
     running, channel = process(clock, "unknown_after")
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     await running.settle()
     assert len(channel.messages) == 1
     assert running.outcomes == [("slack", "unknown"), ("slack", "found")]
@@ -157,7 +157,7 @@ async def test_an_unknown_outcome_that_is_found_is_not_told_again(clock):
 
 async def test_it_is_not_told_again_while_it_cannot_be_looked_for(clock):
     running, channel = process(clock, "unknown_after", "unavailable", "misconfigured", "rate_limited")
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     await running.settle()
     assert len(channel.messages) == 1
     assert len(channel.looked) == 4
@@ -165,16 +165,16 @@ async def test_it_is_not_told_again_while_it_cannot_be_looked_for(clock):
 
 async def test_a_refusal_for_good_is_an_error_in_the_log_and_lets_the_next_pass(clock, caplog):
     running, channel = process(clock, "rejected")
-    await running.delivery.owe(change(1))
-    await running.delivery.owe(change(2))
+    await running.delivery.owe(opened(1))
+    await running.delivery.owe(opened(2))
     await running.delivery.run_due()
-    assert [m[0] for m in channel.messages] == [change(2).id]
+    assert [m[0] for m in channel.messages] == [opened(2).id]
     assert [r.levelno for r in caplog.records if "is lost" in r.message] == [logging.ERROR]
 
 
 async def test_a_long_outage_fills_no_log(clock, caplog):
     running, _ = process(clock, *["misconfigured"] * 20)
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     await running.settle()
     assert [r.levelno for r in caplog.records if "still owed" in r.message] == [logging.ERROR]
 
@@ -182,10 +182,12 @@ async def test_a_long_outage_fills_no_log(clock, caplog):
 async def test_a_target_without_a_notifier_stays_owed_and_says_what_to_set(clock, caplog):
     running, _ = process(clock)
     running.delivery._notifiers = {}
-    await running.delivery.owe(change())
+    for target in ("slack:#a", "webhook:crm", "email:a@b.example", "alertmanager"):
+        await running.delivery.owe(opened(to=(target,)))
     await running.delivery.run_due()
-    assert [e.status for e in running.delivery.outbox.open] == [Status.OWED]
-    assert "set slack_token" in caplog.text
+    assert [e.status for e in running.delivery.outbox.open] == [Status.OWED] * 4
+    for setting in ("set slack_token", "the setting webhooks", "set smtp_url and smtp_from", "set alertmanager_url"):
+        assert setting in caplog.text
 
 
 async def test_a_slow_target_does_not_hold_up_another(clock):
@@ -199,14 +201,16 @@ async def test_a_slow_target_does_not_hold_up_another(clock):
 
     slow = Slow()
     running.delivery._notifiers = {"slack": slow, "console": channel}
-    await running.delivery.owe(change(to=("slack:#a", "console")))
+    for number in range(3):
+        await running.delivery.owe(opened(number, to=("slack:#a", "console")))
     task = asyncio.create_task(running.delivery.run_due())
-    while not channel.messages:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while len(channel.messages) < 3:
+            await asyncio.sleep(0)
     assert slow.messages == []
     gate.set()
     await task
-    assert len(slow.messages) == 1
+    assert len(slow.messages) == 3
 
 
 async def test_being_cancelled_in_the_middle_of_a_post_leaves_it_to_be_looked_for(clock):
@@ -214,14 +218,14 @@ async def test_being_cancelled_in_the_middle_of_a_post_leaves_it_to_be_looked_fo
     started = asyncio.Event()
 
     class Hanging(Channel):
-        async def send(self, change_, target, *, thread=None):
-            self.messages.append((change_.id, thread))
+        async def send(self, notice_, target, *, thread=None):
+            self.messages.append((notice_.id, thread))
             started.set()
             await asyncio.Event().wait()
 
     hanging = Hanging()
     running.delivery._notifiers = {"slack": hanging}
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     task = asyncio.create_task(running.delivery.run_due())
     await started.wait()
     task.cancel()
@@ -236,23 +240,23 @@ async def test_being_cancelled_in_the_middle_of_a_post_leaves_it_to_be_looked_fo
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(["ok", *FAILURES]), max_size=25), st.integers(1, 4))
-def test_whatever_fails_and_whenever_it_crashes_each_change_is_told_once_and_in_order(fates, count):
+def test_whatever_fails_and_whenever_it_crashes_each_notice_is_told_once_and_in_order(fates, count):
     async def play() -> None:
         clock, rows, channel = Clock(), {}, Channel(iter(fates))
         running = Process(channel, rows, clock)
         for _ in range(len(fates) + 1):
             try:
                 for number in range(count):  # the topic is read again from its beginning
-                    await running.delivery.owe(change(number, to=("slack:#a",)))
+                    await running.delivery.owe(opened(number, to=("slack:#a",)))
                 await running.settle()
                 break
             except Crash:
                 clock.now += 1
                 running = Process(channel, rows, clock)
-        told = [change_id for change_id, _ in channel.messages]
+        told = [notice_id for notice_id, _ in channel.messages]
         refused = [e.id for e in running.delivery.outbox.entries if e.status is Status.REJECTED]
         assert running.delivery.outbox.open == ()
-        assert sorted(told + refused) == [change(n).id for n in range(count)]
+        assert sorted(told + refused) == [opened(n).id for n in range(count)]
         assert told == sorted(told)
 
     asyncio.run(play())
@@ -260,7 +264,7 @@ def test_whatever_fails_and_whenever_it_crashes_each_change_is_told_once_and_in_
 
 async def test_a_search_that_is_limited_waits_as_long_as_is_asked(clock):
     running, _ = process(clock, "unknown_after", "rate_limited")
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     await running.delivery.run_due()
     clock.now += 15
     await running.delivery.run_due()
@@ -269,7 +273,7 @@ async def test_a_search_that_is_limited_waits_as_long_as_is_asked(clock):
 
 async def test_after_an_unforeseen_error_the_same_process_goes_on_by_looking(clock):
     running, channel = process(clock, "crash_after")
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     with pytest.raises(Crash):
         await running.delivery.run_due()
     await running.settle()
@@ -280,27 +284,27 @@ async def test_after_an_unforeseen_error_the_same_process_goes_on_by_looking(clo
 async def test_what_took_too_long_to_store_is_not_posted_but_looked_for(clock):
     running, channel = process(clock)
     running.delivery._post_within = 0.0
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     await running.delivery.run_due()
     assert channel.messages == []
     assert running.outcomes == [("slack", "unknown")]
     running.delivery._post_within = 10.0
     await running.settle()
     assert len(channel.messages) == 1
-    assert channel.looked == [change().id]
+    assert channel.looked == [opened().id]
 
 
 async def test_a_post_that_is_not_answered_in_time_is_given_up_and_looked_for(clock):
     running, channel = process(clock)
 
     class Hanging(Channel):
-        async def send(self, change_, target, *, thread=None):
-            self.messages.append((change_.id, thread))
+        async def send(self, notice_, target, *, thread=None):
+            self.messages.append((notice_.id, thread))
             await asyncio.Event().wait()
 
     hanging = Hanging()
     running.delivery._notifiers, running.delivery._post_within = {"slack": hanging}, 0.01
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     await running.delivery.run_due()
     assert running.outcomes == [("slack", "unknown")]
     assert running.delivery.outbox.wake_at() == clock.now + 15
@@ -316,9 +320,9 @@ async def test_a_process_that_was_frozen_while_it_connected_posts_nothing_when_i
     near.setblocking(False)
 
     class Connecting(Channel):
-        async def send(self, change_, target, *, thread=None):
+        async def send(self, notice_, target, *, thread=None):
             await asyncio.get_running_loop().sock_recv(near, 1)
-            self.messages.append((change_.id, thread))
+            self.messages.append((notice_.id, thread))
             return Receipt(target, "1")
 
     def freeze() -> None:
@@ -327,7 +331,7 @@ async def test_a_process_that_was_frozen_while_it_connected_posts_nothing_when_i
 
     connecting = Connecting()
     running.delivery._notifiers, running.delivery._post_within = {"slack": connecting}, 0.03
-    await running.delivery.owe(change())
+    await running.delivery.owe(opened())
     delivering = asyncio.create_task(running.delivery.run_due())
     await asyncio.sleep(0.01)
     asyncio.get_running_loop().call_soon(freeze)

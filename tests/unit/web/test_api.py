@@ -14,8 +14,8 @@ from stream_app.domain.metrics import counted
 from stream_app.domain.metrics.query import parse
 from stream_app.exporters.prometheus import Metrics
 from stream_app.web import answers, api
-from stream_app.web.api import FRESHNESS
 from stream_app.web.health import HealthBoard
+from stream_app.web.replies import FRESHNESS
 from stream_app.web.server import WebServer
 
 

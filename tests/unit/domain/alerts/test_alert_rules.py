@@ -1,13 +1,29 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.domain.alerts import RulesError, load_rules
+from stream_app.domain.alerts import (
+    Baseline,
+    FalseAlarms,
+    Quality,
+    Rule,
+    RulesError,
+    RuleSet,
+    Sending,
+    Side,
+    Test,
+    load_rules,
+)
+from stream_app.domain.alerts.measures import MEASURES, REFUSED
+from stream_app.domain.alerts.rulekeys import DEFAULTS, KEYS, QUALITY
 from stream_app.domain.errors import ConfigurationError
-from stream_app.domain.events import ENGAGEMENT, REPURCHASE
-from stream_app.domain.periods import Grain
+from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Definition
+from stream_app.domain.metrics.query import FIGURES
+from stream_app.domain.periods import Calendar, Grain
 
 THE_ISSUES = """\
 rules:
@@ -23,8 +39,22 @@ rules:
 """
 
 
-def load(text: str, dimensions: tuple[str, ...] = ("plan", "country")):
-    return load_rules(text, source="rules.yaml", definitions=[ENGAGEMENT, REPURCHASE], dimensions=dimensions)
+#: What returns is not what starts: a rule on it is judged by a census.
+WON = Definition("won", "visit", "purchase")
+
+
+def read(text: str, dimensions: tuple[str, ...] = ("plan", "country")) -> RuleSet:
+    return load_rules(
+        text,
+        source="rules.yaml",
+        definitions=[ENGAGEMENT, REPURCHASE, WON],
+        dimensions=dimensions,
+        calendar=Calendar("Europe/Berlin"),
+    )
+
+
+def load(text: str, dimensions: tuple[str, ...] = ("plan", "country")) -> tuple[Rule, ...]:
+    return read(text, dimensions).rules
 
 
 def one(**fields: str) -> str:
@@ -52,7 +82,7 @@ def test_defaults():
 
 
 def test_no_rules_are_no_error_when_meant():
-    assert load("rules: []") == ()
+    assert read("rules: []") == RuleSet()
 
 
 @pytest.mark.parametrize(
@@ -69,6 +99,11 @@ def test_segment_values_are_taken_as_written(written: str, value: str):
         ("console", ("console",)),
         ("[slack:#retention]", ("slack:#retention",)),
         ("[console, slack:#a-b_c, slack:C0123ABCD]", ("console", "slack:#a-b_c", "slack:C0123ABCD")),
+        ("[webhook:crm-1, alertmanager]", ("webhook:crm-1", "alertmanager")),
+        (
+            "[email:on.call+a@shop.example, email:root@localhost]",
+            ("email:on.call+a@shop.example", "email:root@localhost"),
+        ),
     ],
 )
 def test_targets(written: str, targets: tuple[str, ...]):
@@ -84,7 +119,7 @@ def test_for_counts_steps():
     [
         (
             {"grain": "dya"},
-            "line 4, rules[0].grain: 'dya' is not a grain; did you mean 'day'? allowed: day, week",
+            "line 4, rules[0].grain: 'dya' is not a grain; did you mean 'day'? allowed: hour, day, week",
         ),
         ({"definition": "engagment"}, "line 3, rules[0].definition: 'engagment' is not a definition; did you mean"),
         ({"bellow": "0.3"}, "line 7, rules[0].bellow: unknown key 'bellow'; did you mean 'below'?"),
@@ -94,6 +129,7 @@ def test_for_counts_steps():
         ({"index": "'7'"}, "rules[0].index: '7' must be a whole number from 1 to 383, without quotes"),
         ({"index": "64", "grain": "month"}, "a whole number from 1 to 63"),
         ({"index": "128", "grain": "week"}, "a whole number from 1 to 127"),
+        ({"index": "ABSENT"}, "line 2, rules[0].index: is missing; rate of figure retention is of cohorts"),
         (
             {"below": "30%"},
             "line 6, rules[0].below: '30%' must be a share above 0 and up to 1.5, such as 0.30; write",
@@ -114,6 +150,7 @@ def test_for_counts_steps():
         ({"name": '"a\\nb"'}, "printable"),
         ({"name": "[a]"}, "rules[0].name: must be a name, not a list or a mapping"),
         ({"name": ""}, "rules[0].name: is empty"),
+        ({"name": "stream-volume"}, "is the name of an alert on the stream itself"),
         ({"segment": "{plna: pro}"}, "rules[0].segment.plna: unknown key 'plna'; did you mean 'plan'?"),
         ({"segment": "{plan: pro, country: DE}"}, "rules[0].segment: names 2 dimensions"),
         ({"segment": "{plan: [pro, free]}"}, "rules[0].segment.plan: must be one value"),
@@ -125,7 +162,11 @@ def test_for_counts_steps():
         ({"to": "[consol]"}, "'consol' is not a target; did you mean 'console'?"),
         ({"to": "[slack:retention]"}, "did you mean 'slack:#retention'?"),
         ({"to": "['#retention']"}, "did you mean 'slack:#retention'?"),
-        ({"to": "[email:x]"}, "'email:x' is not a target; use console or slack:#channel"),
+        ({"to": "[email:x]"}, "'email:x' is not a target; use console, slack:#channel, webhook:NAME, email:ADDRESS or"),
+        ({"to": "[a@b.example]"}, "did you mean 'email:a@b.example'?"),
+        ({"to": "['email:a@b.c, d@e.f']"}, "is not a target"),
+        ({"to": "['webhook:']"}, "'webhook:' is not a target"),
+        ({"to": "[alertmanger]"}, "did you mean 'alertmanager'?"),
         ({"to": "[console, console]"}, "'console' is there twice"),
         ({"to": ""}, "rules[0].to: is empty"),
     ],
@@ -145,7 +186,7 @@ def test_a_wrong_field_is_named_with_its_line_and_the_fix(fields: dict[str, str]
         ("# nothing\n", "is empty"),
         ("rule:\n  - a\n", "line 1, rule: unknown key 'rule'; did you mean 'rules'?"),
         ("{}", "line 1, rules: is missing"),
-        ("- a\n", "line 1: must be a mapping with the keys rules"),
+        ("- a\n", "line 1: must be a mapping with the keys defaults, quality, rules"),
         ("rules: 5\n", "line 1, rules: must be a list of rules"),
         ("rules:\n", "rules: must be a list"),
         ("rules:\n  - pro\n", "line 2, rules[0]: must be a mapping with the keys name"),
@@ -202,10 +243,313 @@ def test_no_text_raises_anything_but_rules_error(text: str):
 
 @given(
     st.dictionaries(
-        st.sampled_from(["name", "definition", "grain", "index", "segment", "below", "to", "for", "resolve"]),
-        st.text(alphabet="abc: -{}[]&*'\"#0123.%~", max_size=12),
-        max_size=6,
+        st.sampled_from([f"{key}_" for key in KEYS]),
+        st.text(alphabet="abc: -{}[]&*'\"#0123.%~", max_size=12)
+        | st.sampled_from(
+            [*FIGURES, *(word for measures in MEASURES.values() for word in measures), "1 per year", "3d"]
+        ),
+        max_size=8,
     )
 )
 def test_no_field_raises_anything_but_rules_error(fields: dict[str, str]):
     assert problems(one(**fields))
+
+
+def test_a_rule_of_an_earlier_version_is_the_same_rule():
+    # Fingerprints that version 0.5 wrote into its topics: another one would judge the alert anew and tell it again.
+    assert [rule.fingerprint for rule in load(THE_ISSUES)] == ["c9957e5cd65946f1"]
+    written = one(definition="repurchase", grain="month", index="1", below="0.10", for_="2", min_group="50")
+    assert [rule.fingerprint for rule in load(written)] == ["45fc17836b48bff5"]
+
+
+ALL_OF_IT = """\
+defaults: {to: ["slack:#growth"], false_alarms: 1 per year}
+quality:
+  to: [console]
+  volume: 0.4
+  stalled: 90m
+  behind: 1d
+  labels: {team: data}
+rules:
+  - name: pro-day-7
+    figure: retention
+    measure: rate
+    definition: engagement
+    grain: day
+    index: 2
+    kind: bracket
+    brackets: 1,3,7
+    cohorts: recurring
+    segment: {plan: "*"}
+    below: 0.30
+    false_alarms: 2 per 90d
+    overdispersion: 0.01
+    resolve: 0.33
+    min_group: 200
+    no_data: 5
+    flapping: 4 in 30
+    repeat: 3d
+    at_most: 4 per day
+    to: [console, "webhook:crm"]
+    labels: {team: growth, severity: page}
+    note: Runbook https://shop.example/runbook
+  - name: conversion-against-control
+    definition: won
+    grain: week
+    index: 1
+    segment: {country: DE}
+    drop: 15%
+    baseline: {country: FR}
+  - name: weekdays
+    definition: engagement
+    grain: day
+    index: 1
+    rise: 50%
+    season: week
+    test: threshold
+    for: 3
+"""
+
+
+def test_every_field():
+    found = read(ALL_OF_IT)
+    first, second, third = found.rules
+    assert first == Rule(
+        name="pro-day-7",
+        definition="engagement",
+        grain=Grain.DAY,
+        index=2,
+        below=0.3,
+        resolve=0.33,
+        min_group=200,
+        segment=("plan", "*"),
+        to=("console", "webhook:crm"),
+        parameters=(("brackets", "1,3,7"), ("cohorts", "recurring"), ("kind", "bracket")),
+        test=Test.SEQUENTIAL,
+        false_alarms=FalseAlarms(2.0, 90.0, "2 per 90d"),
+        overdispersion=0.01,
+        no_data=5,
+        flapping=(4, 30),
+        sending=Sending(
+            repeat=3 * 86_400,
+            at_most=(4, 86_400),
+            labels=(("team", "growth"), ("severity", "page")),
+            note="Runbook https://shop.example/runbook",
+        ),
+    )
+    assert (second.definition, second.segment, second.side) == ("won", ("country", "DE"), Side.BELOW)
+    assert (second.drop, second.baseline) == (0.15, Baseline(("country", "FR"), 8))
+    assert (second.test, second.false_alarms) == (Test.SEQUENTIAL, FalseAlarms(1.0, 365.0, "1 per year"))
+    assert second.to == ("slack:#growth",)
+    assert (third.side, third.drop, third.baseline) == (Side.ABOVE, 0.5, Baseline(None, 8, 7))
+    assert (third.test, third.false_alarms, third.steps) == (Test.THRESHOLD, None, 3)
+    assert all(math.isnan(value) for value in (second.below, second.resolve, third.below))
+    assert found.quality == Quality(
+        ("console",), volume=0.4, stalled=5400.0, behind=86_400.0, sending=Sending(labels=(("team", "data"),))
+    )
+
+
+@pytest.mark.parametrize("figure", [name for name in FIGURES if (name, "") not in REFUSED])
+def test_every_measure_of_a_figure_can_be_judged_and_the_first_one_is_usual(figure: str):
+    grain = {"stickiness": "day"}.get(figure, "month")
+    for place, (name, measure) in enumerate(MEASURES[figure].items()):
+        of = {"figure": figure, "grain": grain, "index": "1" if measure.rows == "cohorts" else "ABSENT"}
+        (rule,) = load(one(**of, measure=name, below="ABSENT", above="0.2"))
+        assert (rule.figure, rule.measure, rule.side, rule.resolve) == (figure, name, Side.ABOVE, 0.2)
+        if place == 0:
+            assert load(one(**of, below="ABSENT", above="0.2")) == (rule,)
+        if measure.share:
+            (rule,) = load(one(**of, measure=name, false_alarms="1 per quarter"))
+            assert rule.test is Test.SEQUENTIAL
+        else:
+            assert "is no share of a group" in problem(one(**of, measure=name, false_alarms="1 per quarter"))
+
+
+@pytest.mark.parametrize(("figure", "measure"), [key for key in REFUSED if key[1]])
+def test_what_cannot_be_judged_is_refused_with_what_can(figure: str, measure: str):
+    said = problem(one(figure=figure, measure=measure, grain="month", index="ABSENT"))
+    assert REFUSED[figure, measure] in said
+
+
+def test_survival_is_refused_with_the_reason_and_nothing_else():
+    said = problem(one(figure="survival", below="7", index="3"))
+    assert said.startswith("rules.yaml: line 7, rules[0].figure: survival is estimated anew")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"kind": "rolling"}, "rules[0].kind: rolling retention is never final"),
+        ({"kind": "bracket"}, "rules[0].brackets: kind bracket needs the sizes of its brackets"),
+        ({"kind": "bracket", "brackets": "[1, 3]"}, "rules[0].index: '7' must be a whole number from 1 to 2"),
+        ({"kind": "bracket", "brackets": "[1, x]"}, "rules[0].brackets: '1,x' is no list of sizes"),
+        ({"windows": "24h", "cohorts": "recurring"}, "rules[0].windows: 24-hour windows begin at a user's first event"),
+        ({"window": "7"}, "rules[0].window: figure retention has no such parameter"),
+        ({"cohorts": "frist"}, "rules[0].cohorts: 'frist' is not known; did you mean first?"),
+        ({"figure": "churn", "index": "ABSENT", "window": "0"}, "rules[0].window: '0' is not a whole number"),
+        ({"figure": "churn"}, "rules[0].index: rate of figure churn is of periods"),
+        ({"figure": "crr", "grain": "hour", "index": "ABSENT"}, "rules[0].grain: 'hour' is not a grain"),
+        ({"figure": "chrun"}, "rules[0].figure: 'chrun' is not a figure; did you mean 'churn'?"),
+        ({"measure": "crr"}, "rules[0].measure: 'crr' is not a measure of retention; allowed: rate"),
+        ({"above": "0.4"}, "rules[0].above: is given beside below; keep one of the two"),
+        ({"below": "ABSENT", "above": "0.2", "resolve": "0.3"}, "rules[0].resolve: 0.3 is more than above (0.2)"),
+        (
+            {"below": "ABSENT", "drop": "15"},
+            "rules[0].drop: '15' must be a share of the baseline above 0 and below 100%",
+        ),
+        ({"below": "ABSENT", "drop": "100%"}, "'100%' must be a share"),
+        ({"below": "ABSENT", "drop": "0"}, "'0' must be a share"),
+        ({"below": "ABSENT", "rise": "1000%"}, "above 0 and below 1000%"),
+        ({"below": "ABSENT", "drop": "15%", "resolve": "0.3"}, "rules[0].resolve: a relative rule recovers at"),
+        ({"below": "ABSENT", "drop": "15%", "baseline": "later"}, "rules[0].baseline: 'later' is not a baseline"),
+        ({"below": "ABSENT", "drop": "15%", "over": "0"}, "rules[0].over: '0' must be a whole number from 1"),
+        ({"below": "ABSENT", "drop": "15%", "season": "year"}, "'year' is not a season; allowed: week"),
+        ({"below": "ABSENT", "drop": "15%", "season": "week", "grain": "week"}, "compares a weekday with its like"),
+        ({"below": "ABSENT", "drop": "15%", "baseline": "{plan: free}"}, "all users cannot be compared with a part"),
+        (
+            {"below": "ABSENT", "drop": "15%", "baseline": "{plan: '*'}", "segment": "{plan: pro}"},
+            "must be one value, not '*'",
+        ),
+        (
+            {"below": "ABSENT", "drop": "15%", "baseline": "{plan: pro}", "segment": "{plan: pro}"},
+            "is the rule's own segment",
+        ),
+        (
+            {"below": "ABSENT", "drop": "15%", "baseline": "{plan: pro}", "segment": "{country: DE}"},
+            "is of dimension plan and the rule's segment of country",
+        ),
+        (
+            {"below": "ABSENT", "drop": "15%", "baseline": "{plan: free}", "segment": "{plan: pro}", "over": "3"},
+            "rules[0].over: another segment's cohorts of the same time are compared with",
+        ),
+        ({"season": "week"}, "rules[0].season: it belongs to drop or rise; leave it out"),
+        ({"false_alarms": "one a year"}, "rules[0].false_alarms: 'one a year' must be a number per day, week"),
+        ({"false_alarms": "0 per year"}, "'0 per year' must be a number per"),
+        ({"false_alarms": "1 per year", "test": "threshold"}, "a threshold test keeps no budget"),
+        ({"false_alarms": "1 per year", "for_": "2"}, "rules[0].for: a sequential test weighs all cohorts"),
+        ({"false_alarms": "1 per year", "below": "1.0"}, "1 is no bound that a share can pass"),
+        ({"test": "sequential"}, "rules[0].test: a sequential test keeps a budget; give it, such as"),
+        ({"test": "wilson"}, "rules[0].test: 'wilson' is not a test; "),
+        ({"overdispersion": "0.01"}, "rules[0].overdispersion: it belongs to test: sequential"),
+        ({"false_alarms": "1 per year", "overdispersion": "1"}, "1 must be a number from 0 to below 1"),
+        ({"no_data": "0"}, "rules[0].no_data: '0' must be a whole number from 1"),
+        ({"flapping": "5 in 3"}, "rules[0].flapping: '5 in 3' must be so many firings"),
+        ({"repeat": "3 days"}, "rules[0].repeat: '3 days' must be a span such as 90s"),
+        ({"at_most": "2.5 per day"}, "rules[0].at_most: '2.5 per day' must be a whole number of messages"),
+        ({"hours": "9-5"}, "rules[0].hours: "),
+        ({"labels": "{plan: x}"}, "rules[0].labels.plan: is what every alert has by itself"),
+        ({"labels": "{1a: x}"}, "rules[0].labels: '1a' is not a name of a label"),
+        ({"labels": "[a]"}, "rules[0].labels: must be a mapping"),
+        ({"labels": "{a: ''}"}, "rules[0].labels.a: '' must be 1 to 500 printable"),
+        ({"note": "''"}, "rules[0].note: '' must be 1 to 500 printable"),
+    ],
+    ids=lambda v: str(v)[:70] if isinstance(v, dict) else "",
+)
+def test_what_does_not_go_together_is_named_with_the_reason(fields: dict[str, str], said: str):
+    message = problem(one(**fields))
+    assert said in message
+    assert len(message.splitlines()) == 1, "one mistake is one problem"
+
+
+def test_a_rule_has_what_the_defaults_say_where_it_has_not_its_own():
+    text = "defaults: {to: alertmanager, min_group: 7, no_data: 2, repeat: 1d, at_most: 1 per 2h, labels: {a: b}}\n"
+    first, second = load(
+        text + one() + one(name="s", repeat="off", labels="{c: d}", to="console").removeprefix("rules:\n")
+    )
+    assert (first.to, first.min_group, first.no_data) == (("alertmanager",), 7, 2)
+    assert first.sending == Sending(repeat=86_400, at_most=(1, 7200), labels=(("a", "b"),))
+    assert second.to == ("console",)
+    assert second.sending == Sending(at_most=(1, 7200), labels=(("c", "d"),))
+
+
+@pytest.mark.parametrize(
+    ("defaults", "fields", "expected"),
+    [
+        ("false_alarms: 1 per year", {}, Test.SEQUENTIAL),
+        ("false_alarms: 1 per year", {"for_": "2"}, Test.THRESHOLD),
+        ("false_alarms: 1 per year", {"test": "threshold"}, Test.THRESHOLD),
+        ("false_alarms: 1 per year", {"figure": "crr", "measure": "crr", "index": "ABSENT"}, Test.THRESHOLD),
+        ("{false_alarms: 1 per year, test: sequential}", {"figure": "value", "index": "ABSENT", "grain": "month"},
+         Test.THRESHOLD),
+        ("{false_alarms: 1 per year, test: threshold, for: 2}", {"false_alarms": "1 per week"}, Test.SEQUENTIAL),
+        ("{test: threshold, false_alarms: 1 per year}", {}, Test.THRESHOLD),
+        ("for: 3", {}, Test.THRESHOLD),
+    ],
+)  # fmt: skip
+def test_a_default_is_not_taken_where_the_rule_excludes_it(defaults: str, fields: dict[str, str], expected: Test):
+    text = f"defaults: {defaults}\n" if defaults.startswith("{") else f"defaults: {{{defaults}}}\n"
+    (rule,) = load(text + one(**fields))
+    assert rule.test is expected
+    assert (rule.false_alarms is not None) is (expected is Test.SEQUENTIAL)
+    assert expected is Test.THRESHOLD or rule.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("defaults: {below: 0.3}\nrules: []\n", "line 1, defaults.below: unknown key 'below'"),
+        ("defaults: [to]\nrules: []\n", f"line 1, defaults: must be a mapping with the keys {DEFAULTS[0]}"),
+        ("defaults: {to: consol}\nrules: []\n", "line 1, defaults.to: 'consol' is not a target"),
+        ("defaults: {false_alarms: never}\nrules: []\n", "line 1, defaults.false_alarms: 'never' must be"),
+        ("defaults: {test: t}\nrules: []\n", "line 1, defaults.test: 't' is not a test"),
+        ("defaults: {test: sequential}\n" + one(), "line 1, defaults.test: a sequential test keeps a budget"),
+        ("quality: {volume: 2}\nrules: []\n", "line 1, quality.volume: '2' must be a share of the usual volume"),
+        ("quality: {stalled: never}\nrules: []\n", "line 1, quality.stalled: 'never' must be a span"),
+        ("quality: {lag: 2h}\nrules: []\n", "line 1, quality.lag: unknown key 'lag'"),
+        ("quality: 3\nrules: []\n", f"line 1, quality: must be a mapping with the keys {QUALITY[0]}"),
+    ],
+)
+def test_what_is_wrong_beside_the_rules_is_named_too(text: str, said: str):
+    assert said in problem(text)
+
+
+def test_a_wrong_default_is_one_problem_however_many_rules_take_it():
+    text = "defaults: {min_group: 0}\n" + one() + one(name="s").removeprefix("rules:\n")
+    assert len(problem(text).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("quality: off\n", Quality(volume=None, stalled=None, behind=None)),
+        ("quality: {volume: off, behind: 4h}\n", Quality(volume=None, behind=14_400.0)),
+        ("quality: {stalled: false}\n", Quality(stalled=None)),
+        ("quality: {repeat: 1d, note: Look at the producers.}\n",
+         Quality(sending=Sending(repeat=86_400.0, note="Look at the producers."))),
+        ("", Quality()),
+    ],
+)  # fmt: skip
+def test_the_streams_own_alerts_are_on_unless_they_are_turned_off(written: str, expected: Quality):
+    assert read(written + one()).quality == expected
+
+
+def test_what_is_written_as_usual_makes_no_other_rule():
+    (usual,) = load(one())
+    (written,) = load(one(figure="retention", kind="classic", windows="calendar", cohorts="first", test="threshold"))
+    assert written == usual
+    assert written.fingerprint == usual.fingerprint
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"index": "8"}, {"below": "ABSENT", "above": "0.3"}, {"false_alarms": "1 per year"}, {"cohorts": "recurring"},
+        {"windows": "24h"}, {"below": "ABSENT", "drop": "10%"}, {"below": "ABSENT", "drop": "10%", "over": "9"},
+        {"flapping": "2 in 9"}, {"figure": "stickiness", "index": "ABSENT"},
+    ],
+)  # fmt: skip
+def test_what_changes_a_judgement_makes_another_rule(fields: dict[str, str]):
+    assert load(one(**fields))[0].fingerprint != load(one())[0].fingerprint
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"to": "alertmanager"}, {"repeat": "1d"}, {"note": "x"}, {"labels": "{a: b}"}, {"segment": "{plan: pro}"}],
+)
+def test_how_it_is_told_and_of_whom_makes_no_other_rule(fields: dict[str, str]):
+    assert load(one(**fields))[0].fingerprint == load(one())[0].fingerprint
+
+
+def test_the_age_of_a_cohort_may_be_0():
+    (rule,) = load(one(figure="value", measure="ltv", grain="month", index="0", below="2500"))
+    assert (rule.index, rule.below) == (0, 2500.0)

@@ -1,0 +1,102 @@
+"""The figures that a judge needs now: what may have something new, what failed for how long, what is at risk."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from stream_app.domain.alerts import Course, State, Step, frontier
+from stream_app.domain.alerts.revenue import parameters, with_revenue
+from stream_app.domain.errors import QueryError
+from stream_app.domain.metrics.query import MOST_TOP, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from stream_app.agents.look import Look
+    from stream_app.domain.alerts import Rule
+    from stream_app.domain.metrics import Snapshot
+
+log = logging.getLogger(__name__)
+
+#: Milliseconds for which a figure cannot be had before its alerts say so: a census waits for workers that are away.
+ERROR_AFTER = 600_000
+#: Milliseconds after which a figure that could not be had is asked for again.
+RETRY_AFTER = 10_000
+
+
+class Figures:
+    """Remembers how far each rule's figure has been looked at, so that a census is asked for once a closing.
+
+    Args:
+        look: gives figures.
+        clock: the wall clock (ms).
+
+    Attributes:
+        again: when (ms) what could not be had is to be asked for again; None: everything was there.
+    """
+
+    def __init__(self, look: Look, clock: Callable[[], int]) -> None:
+        self._look, self._clock = look, clock
+        self._reached: dict[tuple[str, str], int | None] = {}
+        self._failing: dict[str, int] = {}
+        self.again: int | None = None
+
+    def forget(self, *, again: bool = False) -> None:
+        """Everything is looked at anew; `again`: at once, else with the next closing."""
+        self._reached = {}
+        self.again = self._clock() if again else None
+
+    async def courses(self, rules: Sequence[Rule], snapshot: Snapshot) -> dict[str, Course | str]:
+        """The courses of the rules that may have something new; a figure that cannot be had for a while is an error."""
+        reached = {(r.name, r.fingerprint): last for r, last in zip(rules, frontier(rules, snapshot), strict=True)}
+        due = [r for r in rules if self._reached.get((r.name, r.fingerprint), -1) != reached[r.name, r.fingerprint]]
+        found = await self._look.courses(due, snapshot)
+        now, self.again = self._clock(), None
+        for rule in due:
+            course = found[rule.name]
+            if not isinstance(course, str):
+                self._failing.pop(rule.name, None)
+                self._reached[rule.name, rule.fingerprint] = reached[rule.name, rule.fingerprint]
+                continue
+            self.again = now + RETRY_AFTER
+            if now - self._failing.setdefault(rule.name, now) < ERROR_AFTER:
+                del found[rule.name]
+                log.info("Rule %s cannot be judged now: %s", rule.name, course)
+        return found
+
+    async def with_revenue(self, steps: Sequence[Step], snapshot: Snapshot) -> list[Step]:
+        """The steps, with the revenue at risk of those that begin to fire, where orders are kept."""
+        answers: dict[str, Any] = {}
+        found = []
+        for step in steps:
+            change = step.change
+            if change is None or change.state is not State.FIRING or not change.users_at_risk:
+                found.append(step)
+                continue
+            given = parameters(change.definition, change.segment, MOST_TOP)
+            key = orjson.dumps(given, option=orjson.OPT_SORT_KEYS).decode()
+            if key not in answers:
+                answers[key] = await self._value(given, snapshot)
+            if not isinstance(answers[key], str):
+                change = with_revenue(change, answers[key])
+            state = step.state
+            if state.fired is not None and state.fired.id == change.id:
+                state = replace(state, fired=change)
+            found.append(step._replace(state=state, change=change))
+        return found
+
+    async def _value(self, given: Mapping[str, str], snapshot: Snapshot) -> Mapping[str, Any] | str:
+        try:
+            query = parse(
+                given, definitions=snapshot.definitions, dimensions=snapshot.dimensions, calendar=snapshot.calendar
+            )
+        except QueryError as error:
+            return str(error)
+        answer = await self._look.answer(query, snapshot)
+        if isinstance(answer, str):
+            log.info("The revenue at risk is not known: %s", answer)
+        return answer

@@ -1,0 +1,120 @@
+"""Alerts and silences as text for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stream_app.domain.alerts.change import Change
+from stream_app.notifiers.terms import money, percents, term, values
+from stream_app.reports.grid import grid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Row = Mapping[str, Any]
+
+_NO_DATA = "no group has been large enough lately"
+
+
+def alerts(answer: Mapping[str, Sequence[Row]]) -> str:
+    """What fires, is pending or cannot be judged, worst first, and the silences in force."""
+    parts = ["\n".join(_alert(row)) for row in answer["current"]] or ["No alert fires."]
+    if answer["silences"]:
+        parts.append("\n".join(["Silences in force:", *(f"  {_line(one)}" for one in answer["silences"])]))
+    return "\n\n".join(parts)
+
+
+def history(answer: Mapping[str, Sequence[Row]], width: int | None) -> str:
+    """A table of past changes."""
+    rows = []
+    for row in answer["history"]:
+        change = Change.from_json(row)
+        state = change.state.value if change.health == "ok" else f"{change.state.value}, {change.health.value}"
+        shown = _values(change, change.value, change.threshold)
+        rows.append([change.at, change.rule, _segment(change.segment), state, *shown, f"{change.group:,}",
+                     change.cohort, change.reason.value])  # fmt: skip
+    if not rows:
+        return "Nothing happened that was asked for."
+    return "\n".join(grid(["at", "rule", "segment", "to", "value", "bound", "group", "of", "why"], rows, width))
+
+
+def silences(answer: Mapping[str, Sequence[Row]], width: int | None) -> str:
+    """A table of silences."""
+    rows = [
+        [one["id"], one["state"], _rule(one), _segment(one["segment"]), one["begins"], one["ends"], one["author"],
+         one["reason"]]
+        for one in answer["silences"]
+    ]  # fmt: skip
+    if not rows:
+        return "There are no silences."
+    return "\n".join(grid(["id", "state", "rule", "segment", "begins", "ends", "author", "reason"], rows, width))
+
+
+def about(silence: Row) -> str:
+    """Whom a silence is about, as the beginning of a sentence.
+
+    >>> about({"rule": "pro-day-7", "segment": {"plan": "pro"}})
+    'Alerts of pro-day-7 (plan: pro)'
+    """
+    rule = "Alerts" if silence["rule"] is None else f"Alerts of {silence['rule']}"
+    return f"{rule} ({_segment(silence['segment'])})" if silence["segment"] else rule
+
+
+def acknowledged(rows: Sequence[Row]) -> str:
+    """Which alerts somebody has seen."""
+    named = [f"  {_segment(row['segment'])}: {_said(row['acknowledged'])}" for row in rows]
+    return "\n".join([f"Acknowledged until it is good again, {rows[0]['rule']}:", *named])
+
+
+def _alert(row: Row) -> list[str]:
+    marks = [row["state"].upper() if row["state"] in ("firing", "pending") else row["state"]]
+    marks += [] if row["health"] == "ok" else [row["health"].replace("_", " ")]
+    marks += ["flapping"] if row.get("flapping") else []
+    lines = [f"{', '.join(marks)}: {row['rule']}, {_segment(row['segment'])}"]
+    if row["state"] == "firing":
+        lines += _fired(Change.from_json(row))
+    if row["health"] != "ok":
+        lines.append(f"  not judged: {row.get('note') or _NO_DATA}")
+    for mark, verb in (("acknowledged", "acknowledged by"), ("silenced", "silenced by")):
+        if row.get(mark):
+            until = f", until {row[mark]['ends']}" if row[mark].get("ends") else ""
+            lines.append(f"  {verb} {_said(row[mark])}{until}")
+    return lines
+
+
+def _fired(change: Change) -> list[str]:
+    words = term(change)
+    name = words.name.format(grain=change.grain, Grain=change.grain.capitalize(), index=change.index)
+    value, bound = _values(change, change.value, change.threshold)
+    group = f"group of {change.group:,}" if change.count is None else f"{change.count:,} of {change.group:,}"
+    counted = f" ({group})" if change.group else ""
+    interval = ""
+    if change.low is not None and change.high is not None:
+        interval = ", 95 % interval {} to {}".format(*percents(change.low, change.high))
+    lines = [f"  {name} {value}{counted}{interval}; {change.side} {bound}"]
+    risk = [] if not change.users_at_risk else [f"{change.users_at_risk:,} users"]
+    risk += [] if not change.revenue_at_risk else [money(change.revenue_at_risk, change.currency)]
+    since = f"since {change.began or change.cohort}, judged {change.at}"
+    return [*lines, f"  {since}{'; at risk: ' if risk else ''}{', '.join(risk)}"]
+
+
+def _values(change: Change, *given: float | None) -> list[str]:
+    """Values, or dashes; as many decimals as tell them apart."""
+    known = iter(values(change, *(value for value in given if value is not None)))
+    return ["-" if value is None else next(known) for value in given]
+
+
+def _line(silence: Row) -> str:
+    return f"{about(silence)} until {silence['ends']}, by {_said(silence)} [{silence['id']}]"
+
+
+def _said(who: Row) -> str:
+    return f"{who['author']}: {who['reason']}" if who.get("reason") else str(who["author"])
+
+
+def _rule(silence: Row) -> str:
+    return "every rule" if silence["rule"] is None else str(silence["rule"])
+
+
+def _segment(segment: Mapping[str, str]) -> str:
+    return ", ".join(f"{dimension}: {value}" for dimension, value in segment.items()) or "all users"

@@ -1,0 +1,85 @@
+"""What people ask of alerts: silences and acknowledgements, as commands that the judge applies in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Action(StrEnum):
+    """What is asked for."""
+
+    SILENCE = "silence"
+    UNSILENCE = "unsilence"
+    ACKNOWLEDGE = "acknowledge"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing asked for.
+
+    Attributes:
+        id: unique; the id of the silence it makes. A command that comes twice is applied once.
+        action: what is asked for.
+        at: when (ms, wall clock).
+        author: who.
+        reason: why; may be empty for an acknowledgement.
+        rule: the rule's name; None: every rule (silences only).
+        segment: dimension -> value that alerts must have; empty: whatever their segment.
+        ends: of a silence, when it ends (ms).
+        begins: of a silence, when it begins (ms); `at` if None.
+        silence: of an unsilence, the id of the silence that is to end.
+    """
+
+    id: str
+    action: Action
+    at: int
+    author: str
+    reason: str = ""
+    rule: str | None = None
+    segment: Mapping[str, str] | None = None
+    ends: int | None = None
+    begins: int | None = None
+    silence: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Ready for JSON; `from_json` takes it back."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {"action": self.action.value, "segment": dict(self.segment or {})}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Command:
+        """The command of a record; keys of later versions are ignored."""
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        return cls(**known | {"action": Action(data["action"])})
+
+    def covers(self, rule: str, segment: Mapping[str, str]) -> bool:
+        """Whether it is about that alert."""
+        wanted = self.segment or {}
+        return self.rule in (None, rule) and all(segment.get(name) == value for name, value in wanted.items())
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A silence: alerts that it covers are judged and not told of, from `begins` to before `ends` (ms)."""
+
+    command: Command
+    begins: int
+    ends: int
+
+    def holds(self, now: int) -> bool:
+        """Whether it is in force at that instant (ms)."""
+        return self.begins <= now < self.ends
+
+    def to_json(self) -> dict[str, Any]:
+        """Ready for JSON; `from_json` takes it back."""
+        return {"command": self.command.to_json(), "begins": self.begins, "ends": self.ends}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Silence:
+        """As it was stored."""
+        return cls(Command.from_json(data["command"]), data["begins"], data["ends"])

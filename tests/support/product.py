@@ -1,0 +1,74 @@
+"""A product whose users of one plan do not return once, played into a running service day by day."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import servers
+
+from support.workers import produce, read_all, visit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from support.cluster import Cluster
+
+START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+USERS, RETURNING, INDEX = 20, 15, 7
+#: The cohort whose users do not return, and the days on which the cells of it and of the next one close.
+BAD_COHORT = 3
+FIRED, RESOLVED = BAD_COHORT + INDEX, BAD_COHORT + INDEX + 1
+
+
+class Product:
+    """A product whose users of plan pro come back on day 7, but for those who began on one day.
+
+    Args:
+        cluster: the service; its settings get a rule on it, before workers start.
+        targets: of the rule.
+        more: further keys of the rule, as YAML in one line.
+    """
+
+    def __init__(self, cluster: Cluster, targets: Iterable[str], more: str = "") -> None:
+        self.cluster, self.produced = cluster, 0
+        self._days, self._numbers = itertools.count(), itertools.count()
+        rules = cluster.folder / "rules.yml"
+        rules.write_text(
+            f"rules: [{{name: day-7, definition: engagement, grain: day, index: {INDEX}, segment: {{plan: pro}},"
+            f" below: 0.5, min_group: {USERS}, to: {json.dumps(list(targets))}{more and ', '}{more}}}]"
+        )
+        cluster.settings |= {
+            "dimensions": "plan",
+            "rules": rules,
+            "idle_after": 3,  # days follow each other within seconds here: longer than a fetch takes under load
+        }
+
+    def _day(self, day: int) -> Iterator[tuple[bytes, bytes]]:
+        users = [f"u-{day}-{i}" for i in range(USERS)]
+        if (cohort := day - INDEX) >= 0 and cohort != BAD_COHORT:
+            users += [f"u-{cohort}-{i}" for i in range(RETURNING)]
+        for user in users:
+            yield self._visit(user, START + dt.timedelta(days=day, hours=12))
+        # Closes the day in every partition that is read: the allowed lateness is ten minutes.
+        for i in range(USERS):
+            yield self._visit(f"u-0-{i}", START + dt.timedelta(days=day + 1, minutes=11))
+
+    def _visit(self, user: str, at: dt.datetime) -> tuple[bytes, bytes]:
+        return user.encode(), visit(user, at.isoformat(), next(self._numbers), {"plan": "pro"})
+
+    async def through(self, last: int) -> None:
+        """Plays the days that have not been played, and waits until the service has counted and closed them."""
+        for day in self._days:
+            self.produced += await produce(self.cluster.bootstrap, self.cluster.visits, self._day(day))
+            if day == last:
+                break
+        closed = (START + dt.timedelta(days=last + 1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        await self.cluster.read(self.produced)
+        await servers.eventually(lambda: (self.cluster.get("/api/v1/retention")["as_of"] or "") >= closed, 30, closed)
+
+    async def changes(self) -> list[dict[str, Any]]:
+        """The lines of the alerts topic."""
+        return [json.loads(record.value) for record in await read_all(self.cluster.bootstrap, self.cluster.alerts)]
