@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stream_app.domain.alerts import AlertState, Group, Silence
 from stream_app.engine.tables import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from stream_app.domain.alerts import Change
     from stream_app.engine.tables import Tenure
+
+T = TypeVar("T")
 
 #: The tables: what is known of alerts, and their past changes by number.
 TABLE, HISTORY_TABLE = "alert-states", "alert-history"
@@ -24,21 +26,38 @@ _GROUP, _SILENCE = "\0group ", "\0silence "
 _FORMER_HISTORY = "\0history"
 
 
+class Parsed:
+    """What rows mean, remembered for as long as they are what they were: ticks come each second."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[object, Any]] = {}
+
+    def of(self, key: str, row: Any, parse: Callable[[Any], T]) -> T:
+        """What a row means."""
+        known = self._known.get(key)
+        if known is None or known[0] is not row:
+            known = self._known[key] = (row, parse(row))
+        return known[1]
+
+
 class AlertRows:
     """The tables of a tenure, or of none, as what they mean.
 
     Args:
         tenure: whose tables; None: there is nothing.
+        parsed: remembers what rows mean.
     """
 
-    def __init__(self, tenure: Tenure | None) -> None:
+    def __init__(self, tenure: Tenure | None, parsed: Parsed | None = None) -> None:
+        self._parsed = parsed or Parsed()
         self._table: Mapping[str, Any] = {} if tenure is None else tenure.tables[TABLE]
         self._past: Mapping[str, Any] = {} if tenure is None else tenure.tables[HISTORY_TABLE]
 
     @property
     def states(self) -> dict[str, AlertState]:
         """The states, by key of the alert."""
-        return {key: AlertState.from_json(s) for key, s in self._table.items() if not key.startswith("\0")}
+        of = self._parsed.of
+        return {key: of(key, s, AlertState.from_json) for key, s in self._table.items() if not key.startswith("\0")}
 
     def state(self, key: str) -> AlertState | None:
         """The state of one alert."""
@@ -48,7 +67,9 @@ class AlertRows:
     @property
     def groups(self) -> dict[str, Group]:
         """The groups, by rule."""
-        return {k.removeprefix(_GROUP): Group.from_json(g) for k, g in self._table.items() if k.startswith(_GROUP)}
+        of = self._parsed.of
+        rows = {key: row for key, row in self._table.items() if key.startswith(_GROUP)}
+        return {key.removeprefix(_GROUP): of(key, row, Group.from_json) for key, row in rows.items()}
 
     @property
     def silences(self) -> list[Silence]:

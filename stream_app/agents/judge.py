@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from stream_app.agents.alert_rows import AlertRows
+from stream_app.agents.alert_rows import AlertRows, Parsed
 from stream_app.agents.figures import Figures
 from stream_app.domain.alerts import (
     Change,
@@ -102,21 +102,22 @@ class Judge:
         self._seen: Snapshot | None = None
         self._moved: tuple[int | None, int] = (None, clock())
         self._of: Tenure | None = None
+        self._parsed = Parsed()
 
     @property
     def watermark(self) -> int | None:
         """The watermark (ms) of the latest judgement; it is what the service's watermark never goes back behind."""
-        return AlertRows(self._tables.tenure).watermark
+        return self._rows(self._tables.tenure).watermark
 
     @property
     def history(self) -> list[Mapping[str, Any]]:
         """The latest changes, oldest first, ready for JSON."""
-        return AlertRows(self._tables.tenure).history
+        return self._rows(self._tables.tenure).history
 
     @property
     def waiting(self) -> bool:
         """Whether changes wait to be told."""
-        return any(group.waiting for group in AlertRows(self._tables.tenure).groups.values())
+        return any(group.waiting for group in self._rows(self._tables.tenure).groups.values())
 
     @property
     def standing(self) -> list[Notice] | None:
@@ -127,7 +128,7 @@ class Judge:
         if self._tables.tenure is None:
             return None
         found = []
-        for name, group in AlertRows(self._tables.tenure).groups.items():
+        for name, group in self._rows(self._tables.tenure).groups.items():
             sending, _, promise = self._sending(name)
             notice = Notice(
                 group.root or "", name, NoticeKind.EDITED, rfc3339(self._clock()), (), root=group.root, to=group.to,
@@ -153,7 +154,7 @@ class Judge:
                 return
             self._meet(tenure, snapshot)
             book = self._rulebook.current
-            stored = AlertRows(tenure)
+            stored = self._rows(tenure)
             courses = await self._figures.courses(book.rules, snapshot)
             self._volumes = await self._thread(volumes, snapshot)
             self._outages = await self._thread(outages, self._volumes, snapshot.calendar, book.quality.volume)
@@ -199,7 +200,7 @@ class Judge:
         while True:
             tenure = await self._tables.taken()
             try:
-                async with contextlib.aclosing(commands.follow(AlertRows(tenure).commands)) as asked:
+                async with contextlib.aclosing(commands.follow(self._rows(tenure).commands)) as asked:
                     async for value, following in asked:
                         if tenure.over:
                             break
@@ -213,7 +214,7 @@ class Judge:
     async def obey(self, tenure: Tenure, value: bytes, following: int) -> None:
         """Applies one command; `following` is the offset after it. Raises Fenced."""
         async with self._writing:
-            stored = AlertRows(tenure)
+            stored = self._rows(tenure)
             if following <= stored.commands:
                 return
             rows = stored.of_commands(following)
@@ -233,12 +234,12 @@ class Judge:
 
     async def show(self) -> None:
         """Shows the alerts as they stand."""
-        stored = AlertRows(self._tables.tenure)
+        stored = self._rows(self._tables.tenure)
         await self._show(self.current(), stored.history, [silence.to_json() for silence in stored.silences])
 
     def current(self) -> list[Mapping[str, Any]]:
         """The alerts that are firing or pending, or cannot be judged, ready for JSON."""
-        stored = AlertRows(self._tables.tenure)
+        stored = self._rows(self._tables.tenure)
         groups, rules = stored.groups, {rule.name: rule for rule in self._rulebook.rules}
         return [
             shown(state, groups.get(state.rule), rules.get(state.rule))
@@ -260,7 +261,7 @@ class Judge:
         """The steps of the alerts on the stream itself."""
         if self._seen is None or tenure is not self._of:
             return []
-        table = AlertRows(tenure)
+        table = self._rows(tenure)
         states = {
             key: state for name in STREAM_ALERTS if (state := table.state(key := alert_key(name, {}))) is not None
         }
@@ -273,7 +274,10 @@ class Judge:
             )
         )  # fmt: skip
 
-    # -- writing
+    # -- rows
+
+    def _rows(self, tenure: Tenure | None) -> AlertRows:
+        return AlertRows(tenure, self._parsed)
 
     async def _write(
         self,
@@ -284,7 +288,7 @@ class Judge:
         groups: Mapping[str, Group] | None = None,
     ) -> bool:
         """Writes steps, what is to be told because of them or of the time, and further rows. Returns whether any."""
-        stored = AlertRows(tenure)
+        stored = self._rows(tenure)
         before = stored.groups
         standing: dict[str, Group | None] = {**before, **(groups or {})}
         changes = [step.change for step in steps if step.change is not None]
@@ -292,6 +296,7 @@ class Judge:
         if groups is not None:  # a command: what it changed of the silences is not stored yet
             silences = AlertRows.silences_with(silences, rows)
         notices: list[Notice] = []
+        withheld: list[str] = []
         for name in sorted({*standing, *(change.rule for change in changes)}):
             own = [change for change in changes if change.rule == name]
             sending, to, promise = self._sending(name)
@@ -301,18 +306,19 @@ class Judge:
             )  # fmt: skip
             standing[name] = told.group
             notices += told.notices
-            for _, hold in told.withheld:
-                self._withheld(str(hold.value))
+            withheld += [hold.value for _, hold in told.withheld]
         all_rows = [
             *rows,
             *stored.of_states({step.key: step.state for step in steps}),
-            *stored.of_groups(standing),
+            *stored.of_groups({name: group for name, group in standing.items() if group != before.get(name)}),
             *stored.of_history(changes),
             *self._forgotten(stored, now),
         ]
         if not all_rows and not notices:
             return False
         await tenure.write([*self._owe(tenure, notices), *all_rows], [self._line(change) for change in changes])
+        for why in withheld:
+            self._withheld(why)
         return True
 
     def _sending(self, name: str) -> tuple[Sending, tuple[str, ...], str | None]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.alerts import cell, cells, rule
 
 from stream_app.domain.alerts import Baseline, FalseAlarms, Observation, Reason, Rule, Side, Test
@@ -300,3 +302,27 @@ def test_it_is_a_function_of_its_arguments() -> None:
     first, second = (judge(sequential(), now, tuple(past), evidence=None, streams=3, firing=False) for _ in range(2))
     assert first == second
     assert not inspect.iscoroutinefunction(judge)
+
+
+SHARES = st.tuples(st.sampled_from([1, 7, 500, 10_000_000]), st.floats(0, 1)).map(
+    lambda one: (round(one[0] * one[1]), one[0])
+)
+RULES = [
+    sequential(min_group=1),
+    sequential(min_group=1, side=Side.ABOVE),
+    *(
+        sequential(min_group=1, below=NAN, resolve=NAN, drop=0.1, baseline=baseline, side=side)
+        for baseline in (Baseline(last=4), Baseline(last=2, season=3), Baseline(("arm", "control")))
+        for side in Side
+    ),
+]
+
+
+@given(st.sampled_from(RULES), st.lists(st.tuples(SHARES, SHARES), min_size=1, max_size=30))
+def test_whatever_the_history_a_verdict_is_sound(watched: Rule, counts: list[Any]) -> None:
+    own, alike = ([cell(i, *pair[side]) for i, pair in enumerate(counts)] for side in (0, 1))
+    for one in course(watched, [], own, alike=alike):
+        assert one.breach is None or one.log10_e is not None
+        assert one.log10_e is None or math.isfinite(one.log10_e)
+        assert one.evidence is None or Evidence.from_json(one.evidence.to_json()) == one.evidence
+        assert (one.breach is None) == (one.reason in (Reason.LEARNING, Reason.GROUP_TOO_SMALL))
