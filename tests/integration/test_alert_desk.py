@@ -200,3 +200,26 @@ async def test_new_rules_are_taken_without_a_restart_and_bad_ones_change_nothing
     product.write_rules(RULE.format(name="day-2", below=0.5))
     await servers.eventually(lambda: len(slack.told()) == 2 * len(PLANS), 30, "its alerts to be withdrawn")
     await asyncio.to_thread(worker.stop)
+
+
+async def test_a_figure_that_takes_a_census_is_judged_over_all_workers(cluster: Cluster, slack: SlackServer) -> None:
+    product = Product(cluster, slack)
+    product.write_rules(
+        "{name: sticky, figure: stickiness, definition: engagement, grain: day, segment: {plan: '*'}, below: 0.99,"
+        " min_group: 10, to: ['slack:#retention']}"
+    )
+    cluster.start(2)
+    await cluster.shared_out()
+    await product.through(3)
+    await servers.eventually(lambda: len(slack.told()) == len(PLANS), 60, "every plan to be told")
+    lines = [json.loads(record.value) for record in await read_all(cluster.bootstrap, cluster.alerts)]
+    answer = cluster.get("/api/v1/stickiness?segment=plan")
+    days = {
+        (entry["segment"]["plan"], day["date"]): (day["dau"], day["mau"], day["stickiness"])
+        for entry in answer["segments"] for day in entry["days"]
+    }  # fmt: skip
+    fired = [line for line in lines if line["state"] == "firing"]
+    assert {line["segment"]["plan"] for line in fired} == set(PLANS)
+    for line in fired:
+        counted = (line["count"], line["group"], line["value"])
+        assert counted == days[line["segment"]["plan"], line["cohort"]]

@@ -33,14 +33,15 @@ def draw(measured: Sequence[Measured], to: Path) -> None:
     streams = measured[0].streams
     for axis, level in zip(axes[0], levels, strict=False):
         _alarms(axis, [one for one in measured if one.world.drop is None and one.world.level == level])
-        where = "at the bound" if level == 1.0 else f"{level - 1:.0%} above the bound"
+        where = "at the bound" if level == 1.0 else f"{level * 100 - 100:.0f} % above the bound"
         axis.set_title(f"False alarms a year, {streams} streams {where}", fontsize=9.5, loc="left")
     for axis in axes[0][len(levels) :]:
         axis.set_axis_off()
     axes[0][0].legend(fontsize=8)
     for axis, drop in zip(axes[1], drops, strict=False):
         _delays(axis, [one for one in measured if one.world.drop == drop])
-        axis.set_title(f"Cohorts until a fall to {drop:.0%} below the bound is told", fontsize=9.5, loc="left")
+        axis.set_title(f"Cohorts until a fall {drop * 100:.0f} % below is told", fontsize=9.5, loc="left")
+    figure.supxlabel("Below: median, and the band up to 90 %; over the line: not found in 60 cohorts", fontsize=9)
     figure.savefig(to)
 
 
@@ -52,7 +53,7 @@ def _alarms(axis: Axes, measured: Sequence[Measured]) -> None:
     axis.axhline(1, color="#0b0b0b", linestyle=":", label="budget")
     axis.set_xscale("log")
     axis.set_yscale("symlog", linthresh=1)
-    axis.set_ylim(bottom=-0.1)
+    axis.set_ylim(-0.1, 1e5)
     axis.set_xlabel("users a cohort")
 
 
@@ -65,4 +66,4 @@ def _delays(axis: Axes, measured: Sequence[Measured]) -> None:
         axis.fill_between(groups, median, late, color=color, alpha=0.12, linewidth=0)
     axis.axhline(TIME, color="#52514e", linewidth=0.8)
     axis.set_xscale("log")
-    axis.set_xlabel("users a cohort (line: median, band: up to 90 %; top: not found)")
+    axis.set_xlabel("users a cohort")

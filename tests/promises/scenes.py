@@ -26,7 +26,8 @@ QUIET = _chapter(
 )  # fmt: skip
 #: A drop to so much below the bound.
 FALLS = _chapter(
-    *(World(f"falls {drop:.0%} below, n = {n}", n, drop=drop) for drop, n in product(DROPS, GROUPS)), by=DETECTORS
+    *(World(f"falls {drop * 100:.0f} % below, n = {n}", n, drop=drop) for drop, n in product(DROPS, GROUPS)),
+    by=DETECTORS,
 )
 #: A year in which nothing happens to a segment that is not as the promise assumes.
 BENT = _chapter(
@@ -56,7 +57,7 @@ RELATIVE = _chapter(
     World("control: no drop", rule="control"),
     *(World(f"control: 10 % lower all along, n = {n}", n, rule="control", arm=0.1) for n in (50, 200, 1000, 10_000)),
     *(World(f"{rule}: falls 10 %", rule=rule, drop=0.1) for rule in ("earlier", "like weekdays")),
-    *(World(f"{rule}: falls {drop:.0%}", rule=rule, drop=drop)
+    *(World(f"{rule}: falls {drop * 100:.0f} %", rule=rule, drop=drop)
       for rule, drop in product(("earlier", "like weekdays", "control"), (0.2, 0.4))),
 )  # fmt: skip
 #: What makes a drop hard to find.

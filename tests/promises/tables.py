@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from promises.detectors import DETECTORS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -12,47 +14,35 @@ if TYPE_CHECKING:
 
 
 def table(title: str, rows: Sequence[Measured]) -> str:
-    """A chapter; one line a world."""
-    lines = {
-        "quiet": [
-            "| a year of | false alarms, by seed: sequential | threshold | Wilson |",
-            "|---|---|---|---|",
-        ],
-        "drop": [
-            "| drop | found in 60 days: sequential | median (90 %) delay, cohorts | threshold | Wilson |",
-            "|---|---|---|---|---|",
-        ],
-    }
-    kinds = {"quiet": [one for one in rows if one.world.drop is None],
-             "drop": [one for one in rows if one.world.drop is not None]}  # fmt: skip
+    """A chapter: false alarms of years, and delays of drops; one line a world, one column a detector."""
+    years = [one for one in rows if one.world.drop is None]
+    drops = [one for one in rows if one.world.drop is not None]
     parts = [f"### {title}"]
-    for kind, measured in kinds.items():
-        if not measured:
-            continue
-        by_world: dict[str, dict[str, Measured]] = {}
-        for one in measured:
-            by_world.setdefault(one.world.name, {})[one.detector] = one
-        line = _quiet if kind == "quiet" else _drop
-        parts.append("\n".join([*lines[kind], *(line(name, found) for name, found in by_world.items())]))
+    if years:
+        parts.append(_lines("a year of", "false alarms, by seed: ", years))
+    if drops:
+        parts.append(_lines("drop", "found in 60 days, median and 90 % delay in cohorts: ", drops))
     return "\n\n".join(parts)
 
 
-def _quiet(name: str, found: dict[str, Measured]) -> str:
-    def alarms(detector: str) -> str:
-        return ", ".join(f"{alarms:,}" for alarms in found[detector].alarms) if detector in found else ""
+def _lines(first: str, what: str, rows: Sequence[Measured]) -> str:
+    shown = [detector for detector in DETECTORS if any(one.detector == detector for one in rows)]
+    cells: dict[str, list[str]] = {}
+    for detector in shown:
+        for one in rows:
+            if one.detector == detector:
+                cells.setdefault(one.world.name, []).append(_alarms(one) if one.world.drop is None else _delay(one))
+    head = f"| {first} | {what}{' | '.join(shown)} |"
+    lines = [f"| {name} | {' | '.join(values)} |" for name, values in cells.items()]
+    return "\n".join([head, "|---" * (len(shown) + 1) + "|", *lines])
 
-    return f"| {name} | {alarms('sequential')} | {alarms('threshold')} | {alarms('wilson')} |"
+
+def _alarms(one: Measured) -> str:
+    return ", ".join(f"{alarms:,}" for alarms in one.alarms)
 
 
-def _drop(name: str, found: dict[str, Measured]) -> str:
-    def delay(detector: str) -> str:
-        return f"{_days(found[detector].delay())}" if detector in found else ""
-
-    ours = found["sequential"]
-    return (
-        f"| {name} | {ours.found:.1%} | {_days(ours.delay())} ({_days(ours.delay(0.9))}) "
-        f"| {delay('threshold')} | {delay('wilson')} |"
-    )
+def _delay(one: Measured) -> str:
+    return f"{one.found:.0%}, {_days(one.delay())} and {_days(one.delay(0.9))}"
 
 
 def _days(delay: float) -> str:

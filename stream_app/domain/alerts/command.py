@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+#: The instants (ms) that have a date: of the years 1 to 9999.
+_DATED = range(-62_135_596_800_000, 253_402_300_800_000)
+
+
 class Action(StrEnum):
     """What is asked for."""
 
@@ -53,9 +57,21 @@ class Command:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Command:
-        """The command of a record; keys of later versions are ignored."""
+        """The command of a record; keys of later versions are ignored.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is none. Whatever is applied must not fail: it would be tried for good.
+        """
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        return cls(**known | {"action": Action(data["action"])})
+        found = cls(**known | {"action": Action(data["action"])})
+        texts = (found.id, found.author, found.reason, found.rule or "", found.silence or "")
+        instants = (found.at, *(at for at in (found.begins, found.ends) if at is not None))
+        segment = {} if found.segment is None else found.segment
+        if not isinstance(segment, dict) or not all(isinstance(one, str) for one in (*texts, *segment.values())):
+            raise ValueError("a field of the command is no text")
+        if not all(type(at) is int and at in _DATED for at in instants):
+            raise ValueError("an instant of the command is none")
+        return found
 
     def covers(self, rule: str, segment: Mapping[str, str]) -> bool:
         """Whether it is about that alert."""
