@@ -10,7 +10,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from stream_app import __version__, cli_alerts
+from stream_app import __version__, cli_alerts, cli_backtest
 from stream_app.cli_analyze import add_options, analyze, arranged
 from stream_app.domain.errors import StreamAppError
 from stream_app.settings import Settings, load_settings
@@ -119,7 +119,7 @@ def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     demo.add_argument("--port", dest="web_port", metavar="N", help="port of the page")
     add_options(figures)
     named = {"run": run, "demo": demo, "check": check, "rebuild": rebuild, "analyze": figures}
-    return parser, named | cli_alerts.add_parsers(commands)
+    return parser, named | cli_alerts.add_parsers(commands) | cli_backtest.add_parsers(commands)
 
 
 def _analyze(program: Program, args: argparse.Namespace) -> int:
@@ -129,6 +129,10 @@ def _analyze(program: Program, args: argparse.Namespace) -> int:
 
 def _alerts(_: Program, args: argparse.Namespace) -> int:
     return cli_alerts.run(args)
+
+
+def _backtest(_: Program, args: argparse.Namespace) -> int:
+    return cli_backtest.run(args)
 
 
 def _serve(program: Program, args: argparse.Namespace) -> int:
@@ -151,7 +155,11 @@ def _serve(program: Program, args: argparse.Namespace) -> int:
 
 
 #: What the sub-commands do; the others are of `_serve`.
-_HANDLERS = {"analyze": _analyze} | dict.fromkeys(cli_alerts.COMMANDS, _alerts)
+_HANDLERS = {
+    "analyze": _analyze,
+    **dict.fromkeys(cli_alerts.COMMANDS, _alerts),
+    **dict.fromkeys(cli_backtest.COMMANDS, _backtest),
+}
 
 
 def _close_stdout() -> None:
@@ -168,8 +176,8 @@ def main(argv: Sequence[str] | None = None, program: Program | None = None) -> i
         program: what the sub-commands call; the real one if absent.
 
     Returns:
-        0 done, 2 something is wrong that the message on standard error names, 130 interrupted, 141 the reader
-        of the output went away; `run` and `demo` also end with 0 on Ctrl-C.
+        0 done, 1 a test of a rules file failed, 2 something is wrong that the message on standard error names,
+        130 interrupted, 141 the reader of the output went away; `run` and `demo` also end with 0 on Ctrl-C.
     """
     parser, commands = parsers()
     args, unknown = parser.parse_known_args(argv)
@@ -181,6 +189,8 @@ def main(argv: Sequence[str] | None = None, program: Program | None = None) -> i
         commands["demo"].error("--json needs --once: without it the demo does not end")
     if args.command == "analyze":
         arranged(commands["analyze"], args)
+    if args.command == "backtest":
+        cli_backtest.arranged(commands["backtest"], args)
     handler = _HANDLERS.get(args.command, _serve)
     try:
         code = handler(program or Program(), args)

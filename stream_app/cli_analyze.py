@@ -49,6 +49,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     figure = parser.add_argument_group("the figure")
     for name, value, meaning in _PARAMETERS:
         figure.add_argument(f"--{name}", metavar=value, help=meaning, dest=f"parameter_{name}")
+    add_counting(parser)
+    add_reading(parser)
+    output = parser.add_argument_group("what to give")
+    output.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    output.add_argument("--png", metavar="FILE", help="write a picture")
+    output.add_argument("--svg", metavar="FILE", help="write a picture")
+
+
+def add_counting(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `settings_of`."""
     counting = parser.add_argument_group("how to count")
     counting.add_argument(
         "--config", metavar="FILE", help="settings, YAML: definitions, time zone and the like; options come before it"
@@ -56,6 +66,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     counting.add_argument("--timezone", metavar="ZONE", type=_typed(values.timezone), help="IANA name (default: UTC)")
     counting.add_argument("--week-start", metavar="DAY", choices=WEEKDAYS, help="(default: monday)")
     counting.add_argument("--currency", metavar="CODE", type=_typed(values.currency), help="(default: USD)")
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `reading_of`."""
     reading = parser.add_argument_group("how to read")
     reading.add_argument(
         "--format", choices=("jsonl", "csv", "parquet"), help="of the file (default: found by its content)"
@@ -65,10 +79,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--set", "FIELD=VALUE", "a value that every record has, such as type=purchase"),
     ):
         reading.add_argument(option, metavar=value, nargs="+", action="extend", default=[], help=meaning)
-    output = parser.add_argument_group("what to give")
-    output.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    output.add_argument("--png", metavar="FILE", help="write a picture")
-    output.add_argument("--svg", metavar="FILE", help="write a picture")
 
 
 def _typed(parse: Callable[[object], Any]) -> Callable[[str], Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from stream_app.agents.look import Look
-    from stream_app.domain.alerts import Rule
+    from stream_app.domain.alerts import Change, Rule
     from stream_app.domain.metrics import Snapshot
 
 log = logging.getLogger(__name__)
@@ -54,15 +54,16 @@ class Figures:
         """The courses of the rules that may have something new; a figure that cannot be had for a while is an error."""
         reached = {(r.name, r.fingerprint): last for r, last in zip(rules, frontier(rules, snapshot), strict=True)}
         due = [r for r in rules if self._reached.get((r.name, r.fingerprint), -1) != reached[r.name, r.fingerprint]]
+        self.again = None  # not after the look: rules that change meanwhile are to be looked at again
         found = await self._look.courses(due, snapshot)
-        now, self.again = self._clock(), None
+        now = self._clock()
         for rule in due:
             course = found[rule.name]
             if not isinstance(course, str):
                 self._failing.pop(rule.name, None)
                 self._reached[rule.name, rule.fingerprint] = reached[rule.name, rule.fingerprint]
                 continue
-            self.again = now + RETRY_AFTER
+            self.again = now + RETRY_AFTER if self.again is None else min(self.again, now + RETRY_AFTER)
             if now - self._failing.setdefault(rule.name, now) < ERROR_AFTER:
                 del found[rule.name]
                 log.info("Rule %s cannot be judged now: %s", rule.name, course)
@@ -71,21 +72,22 @@ class Figures:
     async def with_revenue(self, steps: Sequence[Step], snapshot: Snapshot) -> list[Step]:
         """The steps, with the revenue at risk of those that begin to fire, where orders are kept."""
         answers: dict[str, Any] = {}
-        found = []
+        found: list[Step] = []
+        known: dict[str, Change] = {}
         for step in steps:
-            change = step.change
-            if change is None or change.state is not State.FIRING or not change.users_at_risk:
-                found.append(step)
-                continue
-            given = parameters(change.definition, change.segment, MOST_TOP)
-            key = orjson.dumps(given, option=orjson.OPT_SORT_KEYS).decode()
-            if key not in answers:
-                answers[key] = await self._value(given, snapshot)
-            if not isinstance(answers[key], str):
-                change = with_revenue(change, answers[key])
-            state = step.state
-            if state.fired is not None and state.fired.id == change.id:
-                state = replace(state, fired=change)
+            change, state = step.change, step.state
+            if change is not None and change.figure == "value" and change.currency is None:
+                change = known[change.id] = replace(change, currency=self._look.currency)
+            if change is not None and change.state is State.FIRING and change.users_at_risk:
+                given = parameters(change.definition, change.segment, MOST_TOP)
+                key = orjson.dumps(given, option=orjson.OPT_SORT_KEYS).decode()
+                if key not in answers:
+                    answers[key] = await self._value(given, snapshot)
+                if not isinstance(answers[key], str):
+                    change = with_revenue(change, answers[key], snapshot.calendar)
+                known[change.id] = change
+            if state.fired is not None and state.fired.id in known:  # by this step, or by one before it
+                state = replace(state, fired=known[state.fired.id])
             found.append(step._replace(state=state, change=change))
         return found
 

@@ -195,19 +195,24 @@ class Judge:
 
         Args:
             commands: their log.
-            broken: the errors of a broker that does not answer; it is waited for.
+            broken: the errors of a broker that does not answer; it is waited for, unless it is in a write.
         """
         while True:
             tenure = await self._tables.taken()
+            obeying = False
             try:
                 async with contextlib.aclosing(commands.follow(self._rows(tenure).commands)) as asked:
                     async for value, following in asked:
                         if tenure.over:
                             break
+                        obeying = True
                         await self.obey(tenure, value, following)
+                        obeying = False
             except Fenced as fenced:
                 say_fenced(fenced)
             except broken as error:
+                if obeying:  # not written: the tenure is over, and without another one nothing would be judged
+                    raise
                 log.debug("Commands cannot be read: %r", error)
                 await asyncio.sleep(RECONNECT_SECONDS)
 

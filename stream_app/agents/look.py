@@ -45,7 +45,7 @@ class Look:
         thread: Threaded,
     ) -> None:
         self._ask, self._kept = ask, kept
-        self._currency, self._minor_units = currency, minor_units
+        self.currency, self._minor_units = currency, minor_units
         self._thread = thread
 
     async def courses(self, rules: Sequence[Rule], snapshot: Snapshot) -> dict[str, Course | str]:
@@ -75,7 +75,7 @@ class Look:
 
     async def answer(self, query: Query, snapshot: Snapshot) -> Mapping[str, Any] | str:
         """The answer to a question at a snapshot, or why it cannot be had now."""
-        asked = counted.asked_at(snapshot, query, self._currency, self._minor_units)
+        asked = counted.asked_at(snapshot, query, self.currency, self._minor_units)
         try:
             if counted.known(snapshot, query):
                 answer: Mapping[str, Any] = await self._thread(counted.answer, asked, snapshot)

@@ -9,11 +9,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from stream_app.engine.chunks import ChunkedRecords
 from stream_app.engine.ledger import TransactionalWriter
+from stream_app.engine.topics import MOST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from stream_app.engine.tables import Record
+
+#: A rule's messages are one row each, however many alerts they tell of; the client alone refuses more than 1 MB.
+_LARGE: dict[str, object] = {"max_request_size": MOST_BYTES}
 
 
 class TransactionalTableLedger(TransactionalWriter):
@@ -25,7 +29,7 @@ class TransactionalTableLedger(TransactionalWriter):
     """
 
     def __init__(self, settings: dict[str, object], app_id: str) -> None:
-        super().__init__(settings, f"{app_id}-tables")
+        super().__init__(settings | _LARGE, f"{app_id}-tables")
 
     async def write(self, records: Sequence[Record]) -> None:
         """Writes all records in one transaction."""
@@ -44,7 +48,7 @@ class SoloTableLedger:
 
     async def start(self) -> None:
         """Starts an ordinary producer."""
-        self._producer = AIOKafkaProducer(acks="all", **self._settings)
+        self._producer = AIOKafkaProducer(acks="all", **_LARGE, **self._settings)
         await self._producer.start()
 
     async def write(self, records: Sequence[Record]) -> None:

@@ -62,7 +62,7 @@ class Topics:
 
     @property
     def alert_tables(self) -> tuple[str, ...]:
-        """The tables of the alerts. A row of a rule with a thousand firing alerts is larger than records usually are."""
+        """The tables of the alerts. A row of a rule with a thousand firing alerts is larger than usual records."""
         return (self.alert_states, self.outbox, self.alert_history)
 
     @property

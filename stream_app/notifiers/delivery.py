@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 #: Seconds from the beginning of the intent's write to the end of the post: what is not posted by then is not posted.
 #: The outbox's `settle` less the time in which what was sent must have arrived and become visible.
 POST_WITHIN = 10.0
+LOOK_EVERY = 0.2
 #: Outcomes beside those of the errors, as labels of `stream_app_notifications_total`.
 SENT, FOUND = "sent", "found"
 #: By kind of target, what to set where it has no notifier.
@@ -49,6 +50,7 @@ class Delivery:
         now: the wall clock, in seconds since the epoch.
         observe: told the kind of target and the outcome of each attempt.
         post_within: seconds after which a post is given up, from the beginning of its intent's write.
+        look_every: seconds between looks at what has become due while posts are under way.
     """
 
     def __init__(
@@ -60,13 +62,14 @@ class Delivery:
         now: Callable[[], float],
         observe: Callable[[str, str], None] | None = None,
         post_within: float = POST_WITHIN,
+        look_every: float = LOOK_EVERY,
     ) -> None:
         self.outbox = outbox
         self._notifiers = notifiers
         self._save = save
         self._now = now
         self._observe = observe or (lambda _kind, _outcome: None)
-        self._post_within = post_within
+        self._post_within, self._look_every = post_within, look_every
         self._complaints: set[tuple[str, str]] = set()
 
     async def owe(self, notice: Notice) -> None:
@@ -75,15 +78,30 @@ class Delivery:
             await self._save(entry)
 
     async def run_due(self) -> None:
-        """Delivers until nothing is due: the entries of a target in order, the targets side by side."""
-        while due := self.outbox.due(self._now()):
-            results = await asyncio.gather(*(self._run(entry) for entry in due), return_exceptions=True)
-            for result in results:
-                if isinstance(result, BaseException):
-                    raise result
+        """Delivers until nothing is due: the entries of a target in order, the targets side by side.
+
+        What becomes due meanwhile, also because it is owed only now, waits for no other target that does not answer.
+        """
+        running: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                for entry in self.outbox.due(self._now()):
+                    if entry.target not in running:
+                        running[entry.target] = asyncio.create_task(self._run(entry))
+                if not running:
+                    return
+                await asyncio.wait(running.values(), timeout=self._look_every, return_when=asyncio.FIRST_COMPLETED)
+                for target in [target for target, task in running.items() if task.done()]:
+                    running.pop(target).result()
+        except asyncio.CancelledError:
+            for task in running.values():
+                task.cancel()
+            raise
+        finally:
+            await asyncio.gather(*running.values(), return_exceptions=True)
 
     async def _run(self, entry: Entry) -> None:
-        """Delivers what is due to one target: it waits for no other one."""
+        """Delivers what is due to one target."""
         following: Entry | None = entry
         while following is not None:
             await self._act(following)

@@ -54,7 +54,9 @@ class Columns:
         self._path, self._layout, self._wanted = path, layout, wanted
         self._calendar, self._blank = calendar, blank
         self._combos: list[tuple[str, ...]] = []
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, dict[str, int]] = {name: {} for name in wanted.dimensions}
+        self._valued: dict[str, list[str]] = {name: [] for name in wanted.dimensions}
+        self._combo_numbers: dict[tuple[int, ...], int] = {}
         self._money = Money(layout.constants, wanted)
         self._refused = Refused(layout.constants, wanted, bad, blank=blank, place=place)
         self._rows = 0
@@ -104,28 +106,54 @@ class Columns:
     # -- what the fields say; each marks the rows in which one is not valid
 
     def _segments(self, texts: Mapping[str, Texts], bad: Flags) -> NDArray[np.int32]:
-        """The numbers of the rows' values of the dimension."""
-        field = f"segment.{self._wanted.dimension}"
-        if self._wanted.dimension is None:
+        """The numbers of the rows' combinations of values of the dimensions."""
+        numbers = [self._values(name, texts, bad) for name in self._wanted.dimensions]
+        if not numbers:
             return np.zeros(bad.size, np.int32)
+        if len(numbers) == 1:  # each value is a combination
+            (known,) = self._valued.values()
+            self._combos += [(text,) for text in known[len(self._combos) :]]
+            return numbers[0]
+        packed = np.zeros(bad.size, np.int64)
+        for known, column in zip(self._valued.values(), numbers, strict=True):
+            packed = packed * (len(known) + 1) + column
+        _, firsts, places = np.unique(packed, return_index=True, return_inverse=True)
+        combos = [self._combo(tuple(int(column[row]) for column in numbers)) for row in firsts.tolist()]
+        return np.array(combos, np.int32)[places]
+
+    def _combo(self, numbers: tuple[int, ...]) -> int:
+        """The number of a combination of values; rows with one that is not valid are left out anyhow."""
+        if _UNKNOWN in numbers:
+            return 0
+        number = self._combo_numbers.setdefault(numbers, len(self._combos))
+        if number == len(self._combos):
+            known = (self._valued[name] for name in self._wanted.dimensions)
+            self._combos.append(tuple(texts[value] for texts, value in zip(known, numbers, strict=True)))
+        return number
+
+    def _values(self, name: str, texts: Mapping[str, Texts], bad: Flags) -> NDArray[np.int32]:
+        """The numbers of the rows' values of a dimension."""
+        field = f"segment.{name}"
         if field in self._layout.constants:
-            return np.full(bad.size, self._number(self._layout.constants[field].encode()), np.int32)
+            return np.full(bad.size, self._number(name, self._layout.constants[field].encode()), np.int32)
         values, places = texts[field].distinct()
-        numbers = np.array([self._number(value) for value in values], np.int32)[places]
+        numbers = np.array([self._number(name, value) for value in values], np.int32)[places]
         bad |= numbers == _UNKNOWN
         return numbers
 
-    def _number(self, value: bytes | None) -> int:
+    def _number(self, name: str, value: bytes | None) -> int:
+        """The number of a value of a dimension."""
         try:
             text = (value or b"").decode() or NO_VALUE
         except UnicodeDecodeError:
             return _UNKNOWN
-        number = self._numbers.get(text)
+        known = self._numbers[name]
+        number = known.get(text)
         if number is None and len(text) > LONGEST_VALUE:
             return _UNKNOWN
         if number is None:
-            number = self._numbers[text] = len(self._combos)
-            self._combos.append((text,))
+            number = known[text] = len(known)
+            self._valued[name].append(text)
         return number
 
     def _matches(self, columns: Mapping[str, Any], keep: Flags | None) -> NDArray[np.uint32] | None:

@@ -1,4 +1,4 @@
-"""Events to what a question needs of them: users, their segments and first events, active days or hours, orders."""
+"""Events to what questions need of them: users, their segments and first events, active days or hours, orders."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Gathering:
     ) -> None:  # fmt: skip
         self._needs, self._calendar = needs, calendar
         self._conditions = conditions
-        self._segments = Segments(() if needs.dimension is None else (needs.dimension,), _UNLIMITED)
+        self._segments = Segments(needs.dimensions, _UNLIMITED)
         # Without a dimension nobody asks for a user's first event as such: an index to the users is enough.
-        self._table = None if needs.dimension is None else UserTable((), calendar, self._segments)
+        self._table = UserTable((), calendar, self._segments) if needs.dimensions else None
         self._index = HashIndex()
         self._first: dict[Filter, Ints] = {what: np.full(64, LATER, np.int64) for what in needs.first}
         grains = (Grain.DAY, Grain.HOUR) if needs.hours else (Grain.DAY,)

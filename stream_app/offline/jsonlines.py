@@ -47,7 +47,7 @@ class JsonLines:
 def decoder(wanted: Wanted) -> EventDecoder:
     """The service's decoder for what is wanted."""
     return EventDecoder(
-        dimensions=() if wanted.dimension is None else (wanted.dimension,),
+        dimensions=wanted.dimensions,
         currency=wanted.currency,
         future_tolerance_ms=0,
         minor_units=wanted.minor_units,

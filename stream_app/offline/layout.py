@@ -57,8 +57,8 @@ def layout_of(path: str, names: Sequence[str], reading: Reading, wanted: Wanted)
     found.need("occurred_at")
     for field in ("type", "event_id", "amount", "currency", "order_id"):
         found.want(field)
-    if wanted.dimension is not None:
-        found.need(f"segment.{wanted.dimension}", wanted.dimension)
+    for dimension in wanted.dimensions:
+        found.need(f"segment.{dimension}", dimension)
     conditions = {name: found.condition(name) for where in wanted.conditions for name, _ in where}
     missing = _defaults(found, wanted)
     if missing:

@@ -44,10 +44,9 @@ class Mapped:
         for field in FIELDS:
             usual = wanted.actor if field == "user_id" else field
             self._paths[field] = _places(reading, field, [(usual,)])
-        dimension = wanted.dimension
-        self._dimension = None if dimension is None else f"segment.{dimension}"
-        if dimension is not None and self._dimension is not None:
-            self._paths[self._dimension] = _places(reading, self._dimension, [("segment", dimension), (dimension,)])
+        self._dimensions = {f"segment.{name}": json.dumps(name).encode() for name in wanted.dimensions}
+        for field, dimension in zip(self._dimensions, wanted.dimensions, strict=True):
+            self._paths[field] = _places(reading, field, [("segment", dimension), (dimension,)])
         self._properties = sorted({name for where in wanted.conditions for name, _ in where})
         for name in self._properties:
             places = [("properties", name), *self._paths.get(name, [(name,)]), ("segment", name)]
@@ -105,9 +104,9 @@ class Mapped:
         if "user_id" in fields:
             fields[self._actor] = fields.pop("user_id")
         parts = [b'"%b":%b' % (field.encode(), raw) for field, raw in fields.items() if field in self._own]
-        if self._dimension in fields:
-            name = json.dumps(self._dimension.partition(".")[2]).encode()
-            parts.append(b'"segment":{%b:%b}' % (name, fields[self._dimension]))
+        values = [b"%b:%b" % (name, fields[field]) for field, name in self._dimensions.items() if field in fields]
+        if values:
+            parts.append(b'"segment":{%b}' % b",".join(values))
         inner = [
             b"%b:%b" % (json.dumps(name).encode(), fields[f"properties.{name}"])
             for name in self._properties

@@ -32,7 +32,7 @@ class Quick:
 
     Args:
         decode: makes a struct of an object.
-        pick: gives the values of the fields of `mapping.FIELDS`, and then that of the dimension, of such a struct.
+        pick: gives the values of the fields of `mapping.FIELDS`, and then those of the dimensions, of such a struct.
         constants: by place among these, a value that every record has.
         elsewhere: the places of those that may lie elsewhere, too.
         wanted: what is needed.
@@ -49,10 +49,10 @@ class Quick:
             "Record", [f"f{place}" for place in range(len(names))] + [("segment", Any, UNSET)],
             rename=dict(zip((f"f{place}" for place in range(len(names))), names, strict=True)), gc=False,
         )  # fmt: skip
+        values = {f"d{place}": name for place, name in enumerate(wanted.dimensions)}
         self._segment = (
-            None if wanted.dimension is None
-            else msgspec.defstruct("Segment", [("value", Any)], rename={"value": wanted.dimension}, gc=False)
-        )  # fmt: skip
+            msgspec.defstruct("Segment", [(name, Any) for name in values], rename=values, gc=False) if values else None
+        )
         self._elsewhere = elsewhere
         self._currency = wanted.currency
         self._encode = msgspec.json.Encoder().encode
@@ -66,7 +66,7 @@ class Quick:
         if self._constants:
             fields = tuple(map(self._constants.get, _PLACES, fields))
         kind, event_id, user, time, order, amount, currency, *segment = fields
-        if user is None or (segment and segment[0] is UNSET):
+        if user is None or any(value is UNSET for value in segment):
             return None
         for place in self._elsewhere:
             one = fields[place]
@@ -102,7 +102,7 @@ def quick(
         wanted: what is needed.
         made: takes what was made up, in words.
     """
-    fields = [*FIELDS, *([] if wanted.dimension is None else [f"segment.{wanted.dimension}"])]
+    fields = [*FIELDS, *(f"segment.{name}" for name in wanted.dimensions)]
     tree: dict[str, Any] = {}
     for field in (field for field in fields if field not in constants):
         *outer, last = paths[field][0]

@@ -80,7 +80,7 @@ class Wanted:
     """What readers are to make of records.
 
     Attributes:
-        dimension: the segment dimension to read; None: none.
+        dimensions: the segment dimensions to read.
         conditions: what the bits of `EventBatch.matches` stand for.
         currency: the reporting currency.
         minor_units: its decimals.
@@ -88,7 +88,7 @@ class Wanted:
         orders: whether order ids are needed.
     """
 
-    dimension: str | None
+    dimensions: Sequence[str]
     conditions: Sequence[Where]
     currency: str
     minor_units: int

@@ -6,10 +6,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from stream_app.domain.alerts import Curve
     from stream_app.reports.drawing.alert import Words
+    from stream_app.reports.drawing.backtest import Panel
 
 # matplotlib's settings are those of the process.
 _ONE_AT_A_TIME = threading.Lock()
@@ -31,6 +32,14 @@ def alert_png(curve: Curve, words: Words, **how: Any) -> bytes:
 
     with _ONE_AT_A_TIME:
         return draw(curve, words, **how)
+
+
+def backtest(heading: str, notes: Sequence[str], panels: Sequence[Panel], format_: str) -> bytes:
+    """The picture of a backtest, PNG or SVG; the arguments are those of `drawing.backtest.draw`."""
+    from stream_app.reports.drawing.backtest import draw
+
+    with _ONE_AT_A_TIME:
+        return draw(heading, notes, panels, format_)
 
 
 def _drawn(answer: Mapping[str, Any], format_: str) -> bytes:

@@ -43,7 +43,11 @@ class Product:
         cluster.settings |= {
             "dimensions": "plan",
             "rules": rules,
-            "idle_after": 3,  # days follow each other within seconds here: longer than a fetch takes under load
+            # One topic, every partition of which has records of each day: whether a partition is idle decides nothing.
+            # Days follow each other within seconds here. Were all partitions taken for idle between two of them, the
+            # first that is fetched would close the next day without the events of the others.
+            "purchases_topic": cluster.visits,
+            "idle_after": 600,
         }
 
     def _day(self, day: int) -> Iterator[tuple[bytes, bytes]]:

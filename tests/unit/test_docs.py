@@ -158,8 +158,9 @@ def test_rules_that_are_shown_are_rules(document):
     shown = [text for text in blocks(DOCUMENTS[document], "yaml") if re.search(r"^rules:$", text, re.MULTILINE)]
     for text in shown:
         found = load_rules(
-            text, source=document, definitions=(ENGAGEMENT, REPURCHASE), dimensions=("plan",), calendar=Calendar()
-        )
+            text, source=document, definitions=(ENGAGEMENT, REPURCHASE), dimensions=("plan", "tier"),
+            calendar=Calendar(),
+        )  # fmt: skip
         assert found.rules
     assert len(shown) >= {"README.md": 1, "docs/alerts/rules.md": 1}.get(document, 0)
 

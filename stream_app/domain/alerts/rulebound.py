@@ -65,7 +65,7 @@ def read_test(fields: Fields, judged: Judged | None) -> Tested:
     budget = fields.written("false_alarms", spans.RATE_EXAMPLES, _budget)
     chosen = fields.choice("test", [one.value for one in Test])
     steps = fields.integer("for", 1, HORIZON[Grain.DAY]) or 1
-    rho = fields.number("overdispersion", "a number from 0 to below 1, such as 0.01", lambda v: 0 <= v < 1)
+    rho = fields.number("overdispersion", "a number from 0 to 0.99, such as 0.01", lambda v: 0 <= v <= 0.99)
     if judged is None or (chosen is None and fields.has("test")):  # defaults, or a wrong test
         return Tested()
     share = judged.spec.share

@@ -45,7 +45,8 @@ def evaluate(
 
     A rule that has changed starts again at inactive and judges its history anew, but quietly: of the cells that its
     former version has judged, only what it comes to is told, and a firing alert goes on if it still fires and is
-    withdrawn if it does not. So is a firing alert whose rule, or whose segment in the rule, was removed.
+    withdrawn if it does not. So is a firing alert whose rule, or whose segment in the rule, was removed; once that is
+    put back, what closed meanwhile is history.
 
     Args:
         rules: the rules, with unique names.
@@ -124,6 +125,8 @@ class _Alert:
         state = restarted(rule, before) if changed else _without_error(rule, before)
         if changed and before.at is not None:
             quiet = before.at
+            if before.reason is Reason.RULE_REMOVED:  # what came while nobody watched is history, too
+                quiet = max(quiet, self._now or 0)
         elif before.judged is not None:
             quiet = None
         cells = list(self._known.cells(self._series, state.judged, named=watched_by_name(rule)))

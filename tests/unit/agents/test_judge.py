@@ -12,7 +12,7 @@ from support.judging import NOW, Bench, Broker, Given, inline
 from stream_app.agents.alert_rows import HISTORY_TABLE, TABLE, AlertRows
 from stream_app.agents.figures import ERROR_AFTER, RETRY_AFTER
 from stream_app.agents.look import Look
-from stream_app.domain.alerts import Action, Command, Sending
+from stream_app.domain.alerts import Action, Command, RuleSet, Sending
 from stream_app.domain.errors import UnansweredError
 from stream_app.domain.metrics.kept import Kept
 from stream_app.engine.tables import Row
@@ -97,6 +97,40 @@ async def test_a_command_that_is_none_is_passed_over(caplog):
     assert "not understood" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"ends": "soon"}, {"ends": 10**18}, {"begins": -(10**18)}, {"at": 1.5}, {"segment": ["pro"]}, {"segment": {"a": 1}},
+     {"id": 5}, {"rule": ["x"]}, {"action": "acknowledge", "at": 10**18}, {"action": "unsilence", "silence": ["s"]}],
+)  # fmt: skip
+async def test_a_command_whose_fields_are_not_what_they_should_be_is_passed_over_too(wrong, caplog):
+    one = await bench(EVERY)
+    await one.see(snapshot({PRO: [GOOD, BAD]}))
+    assert one.tables.tenure is not None
+    await one.judge.obey(one.tables.tenure, orjson.dumps(silence().to_json() | wrong), 3)
+    assert AlertRows(one.tables.tenure).commands == 3
+    assert AlertRows(one.tables.tenure).silences == []
+    assert "not understood" in caplog.text
+
+
+class Commands:
+    """A log with one command."""
+
+    async def follow(self, start: int) -> Any:
+        yield orjson.dumps(silence().to_json()), start + 1
+
+
+async def test_a_command_whose_write_fails_ends_the_worker_since_nothing_would_be_judged_any_more(monkeypatch):
+    one = await bench(EVERY)
+
+    async def refused(*_: Any) -> None:
+        raise OSError("the broker is gone")
+
+    monkeypatch.setattr(one.tables.tenure._ledger, "write", refused)
+    with pytest.raises(OSError, match="gone"):
+        await one.judge.follow(Commands(), (OSError,))  # type: ignore[arg-type]
+    assert one.tables.tenure is None
+
+
 async def test_an_acknowledged_alert_is_not_repeated_and_its_message_says_who():
     again = rule(segment=("plan", "*"), sending=Sending(repeat=100.0))
     one = await bench(again)
@@ -123,6 +157,23 @@ async def test_a_figure_is_asked_for_once_a_closing_and_again_where_the_rules_ch
     assert given.asked == 3
 
 
+async def test_rules_that_change_while_a_figure_is_asked_for_are_judged_at_the_next_tick():
+    one = await bench(rule(name="a"))
+
+    class Changing(Given):
+        async def courses(self, rules: Any, seen: Any) -> Any:
+            if not self.asked:
+                one.book.current = RuleSet((rule(name="a"), rule(name="b")), one.book.current.quality)
+                one.judge.look_again()
+            return await super().courses(rules, seen)
+
+    one.judge._figures._look = Changing({name: course({(): [BAD]}) for name in "ab"})
+    await one.see(snapshot({(): [BAD]}))
+    assert [notice.rule for notice in one.notices] == ["a"]
+    await one.tick()
+    assert [notice.rule for notice in one.notices] == ["a", "b"]
+
+
 async def test_a_figure_that_cannot_be_had_is_asked_for_again_and_told_of_after_a_while():
     given = Given({"pro-day-7": "partition 3 did not answer"})
     one = await bench(rule(), look=given)
@@ -139,10 +190,9 @@ async def test_a_figure_that_cannot_be_had_is_asked_for_again_and_told_of_after_
 
 
 async def test_a_firing_has_the_revenue_that_its_missing_users_bring():
-    value = {
-        "currency": "USD",
-        "segments": [{"segment": {}, "totals": {"revenue": 60_000}, "cohorts": [{"size": 200}]}],
-    }
+    month = {"start": "2024-09-01"}
+    entry = {"segment": {}, "cohorts": [month | {"size": 200}], "periods": [month | {"revenue": 60_000}]}
+    value = {"currency": "USD", "segments": [entry]}
     one = await bench(rule(), look=Given({"pro-day-7": course({(): [GOOD, BAD]})}, value))
     await one.see(snapshot({(): [GOOD, BAD]}))
     (fired,) = one.shown[0]

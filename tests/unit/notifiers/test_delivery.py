@@ -213,6 +213,35 @@ async def test_a_slow_target_does_not_hold_up_another(clock):
     assert len(slow.messages) == 3
 
 
+async def test_what_is_owed_or_due_again_while_a_target_hangs_does_not_wait_for_it(clock):
+    running, channel = process(clock, "ok", "rate_limited")
+    gate = asyncio.Event()
+
+    class Hanging(Channel):
+        async def send(self, *args, **kwargs):
+            await gate.wait()
+            return await super().send(*args, **kwargs)
+
+    hanging = Hanging()
+    running.delivery._notifiers = {"slack": hanging, "console": channel}
+    running.delivery._look_every = 0.001
+    await running.delivery.owe(opened(1, to=("slack:#a", "console")))
+    delivering = asyncio.create_task(running.delivery.run_due())
+    async with asyncio.timeout(10):
+        while not channel.messages:
+            await asyncio.sleep(0)
+        await running.delivery.owe(opened(2, to=("console",)))
+        while ("console", "rate_limited") not in running.outcomes:
+            await asyncio.sleep(0)
+        clock.now += 70
+        while len(channel.messages) < 2:
+            await asyncio.sleep(0)
+    assert hanging.messages == []
+    gate.set()
+    await delivering
+    assert [notice_id for notice_id, _ in hanging.messages] == [opened(1).id]
+
+
 async def test_being_cancelled_in_the_middle_of_a_post_leaves_it_to_be_looked_for(clock):
     running, channel = process(clock)
     started = asyncio.Event()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stream_app.offline.mapped import Mapped
 from stream_app.offline.records import Reading, Wanted
 
-WANTED = Wanted(dimension="plan", conditions=(), currency="USD", minor_units=2)
+WANTED = Wanted(dimensions=("plan",), conditions=(), currency="USD", minor_units=2)
 READING = Reading(None, {"user_id": "who.id", "occurred_at": "at", "segment.plan": "tier", "amount": "who.paid"})
 
 texts = st.sampled_from(["a", 'quote " and \\', "ü", "", "7"])

@@ -69,9 +69,9 @@ def test_it_is_the_same_whatever_the_batches_and_the_memory(seed: int, in_memory
     by_user = sorted(made, key=lambda event: order[event["user"]])
     renamed = [event | {"user": f"{order[event['user']]:03d}"} for event in by_user]
     expected = ListPopulation(renamed, calendar=BERLIN, dimensions=("plan",), per_slice=1 << 20)
-    needs = Needs(first=FILTERS, active=FILTERS, hours=True, orders=True, dimension="plan")
+    needs = Needs(first=FILTERS, active=FILTERS, hours=True, orders=True, dimensions=("plan",))
     gathering = Gathering(needs, BERLIN, in_memory=in_memory)
-    decode = decoder(Wanted(dimension="plan", conditions=(), currency="USD", minor_units=2)).decode
+    decode = decoder(Wanted(dimensions=("plan",), conditions=(), currency="USD", minor_units=2)).decode
     for place in range(0, len(made), 37):
         batch, letters = decode(None, [sent(event) for event in made[place : place + 37]], NO_CLOCK)
         assert not letters

@@ -431,7 +431,7 @@ def test_survival_is_refused_with_the_reason_and_nothing_else():
         ({"test": "sequential"}, "rules[0].test: a sequential test keeps a budget; give it, such as"),
         ({"test": "wilson"}, "rules[0].test: 'wilson' is not a test; "),
         ({"overdispersion": "0.01"}, "rules[0].overdispersion: it belongs to test: sequential"),
-        ({"false_alarms": "1 per year", "overdispersion": "1"}, "1 must be a number from 0 to below 1"),
+        ({"false_alarms": "1 per year", "overdispersion": "1"}, "1 must be a number from 0 to 0.99"),
         ({"no_data": "0"}, "rules[0].no_data: '0' must be a whole number from 1"),
         ({"flapping": "5 in 3"}, "rules[0].flapping: '5 in 3' must be so many firings"),
         ({"repeat": "3 days"}, "rules[0].repeat: '3 days' must be a span such as 90s"),

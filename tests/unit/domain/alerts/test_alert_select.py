@@ -132,6 +132,16 @@ class TestARuleThatWasRemoved:
         assert again.state is State.FIRING
         assert again.id not in {c.id for c in before}, "else it would be taken for what was sent already"
 
+    def test_is_told_only_as_it_is_now_when_it_is_put_back_after_a_while(self):
+        states: dict[str, AlertState] = {}
+        days = [GOOD, BAD, GOOD, GOOD, BAD]
+        apply([rule()], course({ALL: days[:1]}), states)
+        apply([], course({ALL: days[:1]}), states)
+        (change,) = apply([rule()], course({ALL: days}), states, now=closing(4).closed_at)
+        assert (change.state, change.cohort) == (State.FIRING, closing(4).start)
+        later = course({ALL: [*days, GOOD]})
+        assert told(apply([rule()], later, states, now=closing(5).closed_at)) == ["all resolved 09"]
+
     def test_so_is_a_segment_it_no_longer_watches(self):
         states: dict[str, AlertState] = {}
         seen = course({PRO: [BAD], FREE: [BAD]})

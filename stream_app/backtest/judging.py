@@ -1,0 +1,81 @@
+"""Judges courses from their beginning to their end, as the live service would have at each closing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from stream_app.backtest.messages import Sent, messages
+from stream_app.domain.alerts import Sending, evaluate, outages, stream_steps
+from stream_app.domain.alerts.instants import instant
+from stream_app.domain.alerts.rule import STREAM_ALERTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from stream_app.domain.alerts import Change, Course, Hold, RuleSet, Step
+    from stream_app.domain.periods import Calendar
+
+
+class Judged(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        changes: in order of `at`; of one instant those of the stream come first.
+        sent: messages, in order of their instants.
+        withheld: changes that nobody would have been told of, and why.
+    """
+
+    changes: list[Change]
+    sent: list[Sent]
+    withheld: list[tuple[Change, Hold]]
+
+
+def judge(
+    rules: RuleSet,
+    courses: Mapping[str, Course | str],
+    volumes: Sequence[tuple[int, int]],
+    *,
+    calendar: Calendar,
+    watermark: int | None,
+    at_risk: Callable[[Change], Change] = lambda change: change,
+) -> Judged:
+    """Judges.
+
+    Args:
+        rules: the rules; one without a course is not judged.
+        courses: by rule.
+        volumes: of each closed day its active users.
+        calendar: the business time zone.
+        watermark: how far time went (ms).
+        at_risk: puts in what a change costs.
+    """
+    found = outages(volumes, calendar, rules.quality.volume)
+    of_stream = stream_steps(
+        rules.quality, rules.targets, calendar=calendar, volumes=volumes, outages=found, watermark=watermark,
+        moved_at=None, now=None, states={},
+    )  # fmt: skip
+    steps = evaluate(rules.rules, courses, {}, outages=found, now=watermark)
+    changes = sorted([*_changes(of_stream), *map(at_risk, _changes(steps))], key=instant)
+    sent: list[Sent] = []
+    withheld: list[tuple[Change, Hold]] = []
+    for name in dict.fromkeys(change.rule for change in changes):
+        own = [change for change in changes if change.rule == name]
+        sending, to, promise = _sending(rules, name)
+        told = messages(
+            name, sending, to, own, until=watermark, calendar=calendar, course=courses.get(name), promise=promise
+        )
+        sent += told.sent
+        withheld += told.withheld
+    sent.sort(key=lambda one: one.at)
+    return Judged(changes, sent, withheld)
+
+
+def _changes(steps: Iterable[Step]) -> list[Change]:
+    return [step.change for step in steps if step.change is not None]
+
+
+def _sending(rules: RuleSet, name: str) -> tuple[Sending, tuple[str, ...], str | None]:
+    if name in STREAM_ALERTS:
+        return rules.quality.sending, rules.quality.to or rules.targets, None
+    rule = next(rule for rule in rules.rules if rule.name == name)
+    return rule.sending, rule.to, None if rule.false_alarms is None else rule.false_alarms.text
