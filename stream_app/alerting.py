@@ -15,6 +15,7 @@ from stream_app.agents.look import Look
 from stream_app.agents.rulebook import Rulebook
 from stream_app.assembly import clock as wall_clock
 from stream_app.engine.commands import CommandLog
+from stream_app.notifiers.delivery import unserved
 from stream_app.notifiers.outbound import notifiers_of
 from stream_app.notifiers.slack_calls import slack_client
 from stream_app.web.health import State
@@ -80,12 +81,12 @@ class Alerting:
         console: Callable[[], TextIO] | None = None,
     ) -> None:
         self._settings, self._metrics, self._health, self._now = settings, metrics, health, now
+        self._notifiers = notifiers_of(settings, lambda: wall_clock() / 1000, console)
         self.rulebook = Rulebook(settings)
         self.rulebook.told = self._say_rules
         self._say_rules(None)
         self._commands = CommandLog(kafka, topics.commands)
         self._alerts_topic = topics.alerts
-        self._notifiers = notifiers_of(settings, lambda: wall_clock() / 1000, console)
         self._look = Look(
             ask, kept, currency=settings.currency, minor_units=settings.minor_units, thread=asyncio.to_thread
         )
@@ -167,6 +168,9 @@ class Alerting:
         self._metrics.notifications.labels(kind, outcome).inc()
 
     def _say_rules(self, problem: str | None) -> None:
+        targets = self.rulebook.current.targets if problem is None else ()
+        for unset in unserved(targets, self._notifiers):
+            log.warning("Alerts will not be told there, but stay owed: %s.", unset)
         self._metrics.show_rules(len(self.rulebook.rules), problem)
         if self._settings.rules is not None:
             state = State.OK if problem is None else State.DEGRADED

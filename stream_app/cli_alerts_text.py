@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 _NO_DATA = "no group has been large enough lately"
+#: Why an alert has not been told of; of a silence its own line tells.
+_HELD = {
+    "hours": "outside the hours of its rule",
+    "cap": "its rule has sent as many messages as `at_most` lets it",
+    "rule_gone": "its rule was removed",
+}
 
 
 def alerts(answer: Mapping[str, Sequence[Row]]) -> str:
@@ -41,8 +47,8 @@ def history(answer: Mapping[str, Sequence[Row]], width: int | None) -> str:
 def silences(answer: Mapping[str, Sequence[Row]], width: int | None) -> str:
     """A table of silences."""
     rows = [
-        [one["id"], one["state"], _rule(one), _segment(one["segment"]), one["begins"], one["ends"], one["author"],
-         one["reason"]]
+        [one["id"], one["state"], _rule(one), _segment(one["segment"]), _instant(one["begins"]), _instant(one["ends"]),
+         one["author"], one["reason"]]
         for one in answer["silences"]
     ]  # fmt: skip
     if not rows:
@@ -73,16 +79,40 @@ def _alert(row: Row) -> list[str]:
     lines = [f"{', '.join(marks)}: {row['rule']}, {_segment(row['segment'])}"]
     if row["state"] == "firing":
         lines += _fired(Change.from_json(row))
+        lines += _now(row)
+    elif row["state"] == "pending" and "figure" in row:
+        change = Change.from_json({"count": None, **row, "id": "", "to": (), "ends": None})
+        lines += [_figures(change), f"  since {change.began or change.cohort}; not for long enough yet to be told of"]
+    if row.get("held") in _HELD:
+        lines.append(f"  not told yet: {_HELD[row['held']]}")
     if row["health"] != "ok":
         lines.append(f"  not judged: {row.get('note') or _NO_DATA}")
     for mark, verb in (("acknowledged", "acknowledged by"), ("silenced", "silenced by")):
         if row.get(mark):
-            until = f", until {row[mark]['ends']}" if row[mark].get("ends") else ""
+            until = f", until {_instant(row[mark]['ends'])}" if row[mark].get("ends") else ""
             lines.append(f"  {verb} {_said(row[mark])}{until}")
     return lines
 
 
 def _fired(change: Change) -> list[str]:
+    risk = [] if not change.users_at_risk else [f"{change.users_at_risk:,} users"]
+    risk += [] if not change.revenue_at_risk else [money(change.revenue_at_risk, change.currency)]
+    since = f"since {change.began or change.cohort}, judged {change.at}"
+    return [_figures(change), f"  {since}{'; at risk: ' if risk else ''}{', '.join(risk)}"]
+
+
+def _now(row: Row) -> list[str]:
+    """The latest judged cell, where it is another one than that by which the alert fired."""
+    latest = row.get("latest") or {}
+    if latest.get("value") is None or latest.get("cohort") == row["cohort"]:
+        return []
+    change = Change.from_json(row)
+    value, bound = _values(change, latest["value"], latest.get("threshold"))
+    compared = "" if bound == "-" else f", compared with {bound}"
+    return [f"  now {value} ({latest['cohort']}){compared}"]
+
+
+def _figures(change: Change) -> str:
     words = term(change)
     name = words.name.format(grain=change.grain, Grain=change.grain.capitalize(), index=change.index)
     value, bound = _values(change, change.value, change.threshold)
@@ -91,11 +121,7 @@ def _fired(change: Change) -> list[str]:
     interval = ""
     if change.low is not None and change.high is not None:
         interval = ", 95 % interval {} to {}".format(*percents(change.low, change.high))
-    lines = [f"  {name} {value}{counted}{interval}; {change.side} {bound}"]
-    risk = [] if not change.users_at_risk else [f"{change.users_at_risk:,} users"]
-    risk += [] if not change.revenue_at_risk else [money(change.revenue_at_risk, change.currency)]
-    since = f"since {change.began or change.cohort}, judged {change.at}"
-    return [*lines, f"  {since}{'; at risk: ' if risk else ''}{', '.join(risk)}"]
+    return f"  {name} {value}{counted}{interval}; {change.side} {bound}"
 
 
 def _values(change: Change, *given: float | None) -> list[str]:
@@ -105,11 +131,20 @@ def _values(change: Change, *given: float | None) -> list[str]:
 
 
 def _line(silence: Row) -> str:
-    return f"{about(silence)} until {silence['ends']}, by {_said(silence)} [{silence['id']}]"
+    return f"{about(silence)} until {_instant(silence['ends'])}, by {_said(silence)} [{silence['id']}]"
 
 
 def _said(who: Row) -> str:
     return f"{who['author']}: {who['reason']}" if who.get("reason") else str(who["author"])
+
+
+def _instant(text: str) -> str:
+    """RFC 3339 to the second.
+
+    >>> _instant("2026-11-22T19:12:36.220Z")
+    '2026-11-22T19:12:36Z'
+    """
+    return f"{text[:19]}Z" if text[19:20] == "." and text.endswith("Z") else text
 
 
 def _rule(silence: Row) -> str:

@@ -75,7 +75,10 @@ class Client:
             with self._opener.open(request, timeout=_PATIENCE_SECONDS) as answer:
                 raw = answer.read()
         except urllib.error.HTTPError as error:
-            raise RefusedError(_reason(error)) from error
+            hint = (
+                "; set STREAM_APP_API_TOKEN, or name the service's settings with --config" if error.code == 401 else ""
+            )
+            raise RefusedError(_reason(error) + hint) from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise ConnectionFailedError(

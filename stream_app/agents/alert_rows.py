@@ -104,13 +104,27 @@ class AlertRows:
         """The offset of the first command that has not been applied."""
         return int(self._table.get(_COMMANDS, 0))
 
-    def since(self, names: Iterable[str], watermark: int | None) -> dict[str, int]:
-        """By rule, the instant (ms) up to which cells were history when it came: of them only the outcome is told."""
+    def since(self, watched: Mapping[str, str], watermark: int | None) -> dict[str, int]:
+        """By rule, and by rule and what it watches, the instant (ms) up to which cells were history when it came.
+
+        Of them only the outcome is told. A rule that comes to watch other segments has no older alerts of those.
+
+        Args:
+            watched: by rule, the segments it watches, as text.
+            watermark: that of now (ms).
+        """
         known = self._table.get(_RULES)
         since: dict[str, int] = dict(known or {})
-        for name in names:
-            since.setdefault(name, 0 if known is None else watermark or 0)
+        for name, segments in watched.items():
+            begin = since.setdefault(name, 0 if known is None else watermark or 0)
+            others = any(key.startswith(f"{name}\0") for key in since)
+            since.setdefault(f"{name}\0{segments}", (watermark or 0) if others else begin)
         return since
+
+    @staticmethod
+    def quiet_until(since: Mapping[str, int], watched: Mapping[str, str]) -> dict[str, int]:
+        """The instants by rule alone, as each now watches."""
+        return {name: since[f"{name}\0{segments}"] for name, segments in watched.items()}
 
     # -- rows to write, those that are new or other than what is there
 

@@ -158,14 +158,17 @@ class Judge:
             courses = await self._figures.courses(book.rules, snapshot)
             self._volumes = await self._thread(volumes, snapshot)
             self._outages = await self._thread(outages, self._volumes, snapshot.calendar, book.quality.volume)
-            since = stored.since((*(rule.name for rule in book.rules), VOLUME), snapshot.watermark)
+            watched = {rule.name: "=".join(rule.segment or ()) for rule in book.rules}
+            watched |= {} if book.quality.volume is None else {VOLUME: ""}  # once it is turned on, what was is history
+            since = stored.since(watched, snapshot.watermark)
+            quiet = stored.quiet_until(since, watched)
             steps: list[Step] = await self._thread(
                 evaluate, book.rules, courses, stored.states,
-                outages=self._outages, quiet_until=since, now=snapshot.watermark,
+                outages=self._outages, quiet_until=quiet, now=snapshot.watermark,
             )  # fmt: skip
             steps = await self._figures.with_revenue(steps, snapshot)
             async with self._writing:
-                steps += self._stream(tenure, since.get(VOLUME))
+                steps += self._stream(tenure, quiet.get(VOLUME))
                 rows = stored.of_judgement(since, snapshot.watermark)
                 await self._write(tenure, steps, courses, rows)
         await self.show()

@@ -18,7 +18,7 @@ from stream_app.notifiers.base import Misconfigured, Notifier, NotifierError, Ou
 from stream_app.notifiers.entry import Entry, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 
     from stream_app.domain.alerts import Notice
     from stream_app.notifiers.outbox import Outbox
@@ -186,11 +186,19 @@ class Delivery:
             logger.log(level, "notification %s is still owed: %s", entry.id, error)
 
     def _notifier(self, entry: Entry) -> Notifier:
-        kind = _kind(entry.target)
-        if kind not in self._notifiers:
-            hint = _HINTS.get(kind, "correct `to` in the rules")
-            raise Misconfigured(f"{entry.target}: no notifier is configured for it; {hint}")
-        return self._notifiers[kind]
+        for problem in unserved([entry.target], self._notifiers):
+            raise Misconfigured(problem)
+        return self._notifiers[_kind(entry.target)]
+
+
+def unserved(targets: Iterable[str], notifiers: Container[str]) -> list[str]:
+    """What is to be set for those targets that none of these kinds of notifiers serves."""
+    hints = {target: _HINTS.get(_kind(target), "correct `to` in the rules") for target in targets}
+    return [
+        f"{target}: no notifier is configured for it; {hint}"
+        for target, hint in hints.items()
+        if _kind(target) not in notifiers
+    ]
 
 
 def _kind(target: str) -> str:

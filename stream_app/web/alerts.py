@@ -178,7 +178,7 @@ class AlertsApi:
         if state is not None and state not in list(State):
             raise ParameterError("state", state, f"there is no state {state!r}", [one.value for one in State])
         last = given.get("last", str(_LAST))
-        if not (last.isascii() and last.isdecimal() and 1 <= int(last) <= _MOST):
+        if not (last.isascii() and last.isdecimal() and len(last) <= 9 and 1 <= int(last) <= _MOST):
             raise ParameterError("last", last, "it is not such a number", [f"1 to {_MOST}"])
         calendar = await self._calendar(given.get("from"), given.get("until"))
         begin, end = (instant(name, given[name], calendar) if name in given else None for name in ("from", "until"))

@@ -49,7 +49,8 @@ class Outcome:
             lines.append(f"      workers that ended by themselves, by exit code: {self.exits}")
         lines.append(
             f"      {self.seconds:.0f} s, {f.written:,} records; {f.cells:,} cells compared, {f.wrong:,} wrong; "
-            f"events lost {f.lost:,}, twice {f.twice:,}; {f.letters:,} dead letters; {f.changes} changes of alerts"
+            f"events lost {f.lost:,}, twice {f.twice:,}; {f.letters:,} dead letters; {f.changes} changes of alerts "
+            f"in {f.messages} messages, {f.withheld} withheld under a silence; {f.commands} commands"
             + (f" ({f.changes_twice} written twice under one id)" if f.changes_twice else "")
         )
         lines += [f"      ! {problem}" for problem in f.problems]

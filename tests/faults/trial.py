@@ -15,6 +15,7 @@ from slack_server import SlackServer
 from support.cluster import Cluster
 
 from faults.load import DIMENSIONS
+from faults.people import TOKEN, People
 from faults.rig import INACTIVITY_DAYS, LATENESS, TIMEZONE, WEEK_START
 from faults.writer import Writer
 
@@ -32,12 +33,16 @@ HOPELESS = 4
 #: For topics in which the cleaner is to find work within seconds.
 COMPACTED = {"cleanup.policy": "compact", "segment.ms": "2000", "min.cleanable.dirty.ratio": "0.01",
              "min.compaction.lag.ms": "0", "delete.retention.ms": "100"}  # fmt: skip
-#: Always breached by every cohort, so each of its alerts changes exactly once: from inactive to firing.
+#: The first two are always broken, by every cohort, so each of their alerts changes exactly once: from inactive to
+#: firing. Alerts of the third change many at a time.
 RULES = """rules:
 - {name: week-1, definition: engagement, grain: week, index: 1, segment: {plan: "*"}, below: 0.99, min_group: 10,
    to: ["slack:#growth"]}
 - {name: month-1, definition: repurchase, grain: month, index: 1, below: 0.99, min_group: 10, to: ["slack:#growth"]}
+- {name: country-1, definition: engagement, grain: week, index: 1, segment: {country: "*"}, below: 0.4, min_group: 4,
+   to: ["slack:#retention"]}
 """
+BROKEN_RULES = ("week-1", "month-1")
 ALERTS = 5  # of rule week-1 for free, pro, team and (none), and of rule month-1
 
 
@@ -49,6 +54,7 @@ class Trial:
         instants: when, in seconds since the load began, with what.
         troubles: what went wrong before the end was looked at.
         again: records of the load that were written once more.
+        people: those who are told, and ask for silences; None where the workers know none.
         broken: (topic, key, value) of broken records beside the load.
         tolerated: exit codes that a worker may end with by itself.
     """
@@ -65,7 +71,9 @@ class Trial:
     ) -> None:
         self.rig, self.name, self.options, self.load = rig, name, options, options.load
         self.chance = random.Random(f"{options.seed} {name}")
-        self.slack = SlackServer()
+        self.slack = SlackServer(retry_after="1")
+        former = options.former is not None and name == "upgraded"  # it knows no silences
+        self.people = None if former else People(self)
         self.folder = rig.folder / f"{name}-{servers.free_port()}"
         self.folder.mkdir(parents=True)
         self.cluster = Cluster(rig.broker.bootstrap, rig.redis.url, self.folder)
@@ -100,6 +108,8 @@ class Trial:
             "session_timeout": SESSION_TIMEOUT, "rules": rules, "slack_token": self.slack.token,
             "slack_url": self.slack.url, "top_values": 20, **self._settings,
         }  # fmt: skip
+        if self.people is not None:
+            cluster.settings["api_token"] = TOKEN
         for topic in self.topics:
             await servers.topic(self.rig.broker.bootstrap, topic, self.options.partitions)
         if self.compacted:
@@ -122,6 +132,8 @@ class Trial:
         await self.writer.start()
         self._began = time.monotonic()
         await servers.eventually(lambda: self.writer.written, 60, "the load to begin")
+        if self.people is not None:
+            self.later(self.people.live())
 
     async def end(self) -> None:
         """Has the load written to its end, and everyone back."""

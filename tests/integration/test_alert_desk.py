@@ -1,4 +1,4 @@
-"""The desk on real Kafka: one message for many segments, silences and acknowledgements, new rules, and kills in between."""
+"""The desk on real Kafka: one message for many segments, silences, acknowledgements, new rules, kills in between."""
 
 from __future__ import annotations
 

@@ -102,7 +102,8 @@ async def test_whatever_slack_answers_each_channel_gets_each_change_once(cluster
     await product.through(FIRED)
     await servers.eventually(lambda: slack.posts >= len(ways), 30, "every channel to be posted to")
     await product.through(RESOLVED)  # nothing waits for Slack
-    await product.told(2 * len(ways))
+    # A post that hangs is given up after 10 s and looked for 15 s later: half a minute, and more on a busy machine.
+    await product.told(2 * len(ways), 120)
     fired, resolved = [change["id"] for change in await product.changes()]
     assert sorted(m for m in product.messages if m[1] == fired) == [(c, fired, None) for c in slack.channels.values()]
     first = {m.channel: m.ts for m in slack.messages if m.notice == fired}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from simulation.desk import COMMANDS, GROUP
 from stream_app.codecs.rows import MARKER_KEY
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ class _Producer:
                 kafka.send(self.name, self.epoch, transaction, tp, records)
                 await point(self.risk)
         kafka.commit(self.name, self.epoch, transaction)
+        self.committed(parts)
         await point(self.risk)
+
+    def committed(self, parts: Parts) -> None:
+        """The broker has it, whatever becomes of who has written it."""
 
     async def stop(self) -> None:
         await self.worker.point()
@@ -83,15 +88,28 @@ class SimTableLedger(_Producer):
 
     async def write(self, records: Sequence[Record]) -> None:
         protocol = self.worker.world.protocol
-        parts: dict[TP, list[tuple[bytes, bytes | None]]] = {}
-        for record in records:
-            if protocol.intent_stored or not _is_intent(record):
+        wanted = [record for record in records if protocol.intent_stored or not _is_intent(record)]
+        early = [
+            record for record in wanted
+            if (not protocol.one_command and _is_row(record, COMMANDS))
+            or (not protocol.one_message and _is_row(record, GROUP))
+        ]  # fmt: skip
+        for some in filter(None, (early, [record for record in wanted if record not in early])):
+            parts: dict[TP, list[tuple[bytes, bytes | None]]] = {}
+            for record in some:
                 parts.setdefault((record.topic, 0), []).append((record.key, record.value))
-        if protocol.one_judgement:
-            await self.transact(list(parts.items()))
-        else:
-            for part in parts.items():
-                await self.transact([part])
+            if protocol.one_judgement:
+                await self.transact(list(parts.items()))
+            else:
+                for part in parts.items():
+                    await self.transact([part])
+
+    def committed(self, parts: Parts) -> None:
+        self.worker.world.desk.committed(self.worker.clock(), parts)
+
+
+def _is_row(record: Record, prefix: str) -> bool:
+    return record.topic == "alert-states" and bool(orjson.loads(record.key).startswith(prefix))
 
 
 def _is_intent(record: Record) -> bool:

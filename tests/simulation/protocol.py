@@ -18,6 +18,8 @@ class Protocol:
         whole_commits: the merge shows a block only once the status of its commit has come.
         tables_fenced: the broker refuses writes of an earlier owner of the alert states and the outbox.
         one_judgement: changes, states and what is owed are written together.
+        one_command: the offset after a command and what it did are written together.
+        one_message: what is owed, and what is remembered of a rule's messages, are written together.
         intent_stored: that a post is about to be made is stored before it is made.
         reconciled: a post of unknown outcome is looked for.
         settled: it is looked for only after it must have arrived.
@@ -32,6 +34,8 @@ class Protocol:
     whole_commits: bool = True
     tables_fenced: bool = True
     one_judgement: bool = True
+    one_command: bool = True
+    one_message: bool = True
     intent_stored: bool = True
     reconciled: bool = True
     settled: bool = True

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from support.snapshots import retention
 
 from simulation import streams
+from simulation.told import alerts
 from simulation.world import World
 from stream_app.codecs import orders as order_records
 from stream_app.codecs.rows import MARKER_KEY, RowDecoder
@@ -24,6 +23,8 @@ from stream_app.domain.periods import Grain
 from stream_app.domain.users import UserTable
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from simulation.protocol import Protocol
     from stream_app.domain.metrics import Snapshot
 
@@ -74,7 +75,7 @@ def play(seed: int, protocol: Protocol | None = None, **options: Any) -> Outcome
 def _judge(world: World, number: int) -> str | None:
     if world.errors:
         return f"a worker ended with {world.errors[0]!r}"
-    return _figures(world, number) or _stored(world, number) or _alerts(world, number)
+    return _figures(world, number) or _stored(world, number) or alerts(world, number)
 
 
 def _figures(world: World, number: int) -> str | None:
@@ -136,47 +137,3 @@ def _answers(snapshot: Snapshot, number: int) -> str:
         for d in at_end.definitions for grain in streams.GRAINS for kind in streams.KINDS
         for dimension in (None, *at_end.dimensions)
     )  # fmt: skip
-
-
-#: Changes of what can be judged, not of what was judged.
-_OF_HEALTH = ("no_data", "data_back", "error")
-
-
-def _alerts(world: World, number: int) -> str | None:
-    """Every change is in the topic once and was told once to each target, in order, and the states agree."""
-    lines = [orjson.loads(record.value or b"") for record in world.kafka.logs["alerts", 0].committed()]
-    ids = [line["id"] for line in lines]
-    if len(set(ids)) != len(ids):
-        return f"changes written twice: {sorted(i[:6] for i, n in Counter(ids).items() if n > 1)}"
-    for target in streams.TARGETS:
-        owed = [line["id"] for line in lines if target in line["to"]]
-        messages = [message for message in world.slack.messages if message.target == target]
-        if len({message.id for message in messages}) != len(messages):
-            return f"{target}: a message was sent twice"
-        told = [change for message in messages for change in message.changes]
-        if sorted(owed) != sorted(told):
-            lost, more = Counter(owed) - Counter(told), Counter(told) - Counter(owed)
-            return f"{target}: never told {_short(lost)}, told too often {_short(more)}"
-        at = {line["id"]: (line["rule"], line["at"]) for line in lines}
-        if any(
-            [at[one][1] for one in told if at[one][0] == rule]
-            != sorted(at[one][1] for one in told if at[one][0] == rule)
-            for rule in {rule for rule, _ in at.values()}
-        ):
-            return f"{target}: told in another order"
-    found = sorted(
-        (line["rule"], orjson.dumps(line["segment"]).decode(), line["cohort"], line["state"])
-        for line in lines
-        if line["reason"] not in _OF_HEALTH
-    )
-    if streams.stream(number).closed_right and found != streams.changes(number):
-        return f"changes are {found} instead of {streams.changes(number)}"
-    latest = {(line["rule"], str(line["segment"])): line for line in lines if line["reason"] not in _OF_HEALTH}
-    shown = {alert["id"] for alert in world.owner.judge.current() if alert["state"] == "firing"}
-    if shown != {line["id"] for line in latest.values() if line["state"] == "firing"}:
-        return "the states of the alerts are not those that their changes lead to"
-    return None
-
-
-def _short(ids: Counter[str]) -> list[str]:
-    return [one[:6] for one in ids]

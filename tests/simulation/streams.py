@@ -25,6 +25,8 @@ START = 1_700_000_000_000 - 1_700_000_000_000 % DAY
 GRAINS, KINDS = ("day", "week", "month"), ("classic", "rolling")
 #: How many streams schedules are drawn over; the answers to each are computed once.
 STREAMS = 16
+#: What clocks say (ms) when a schedule begins.
+NOW_MS = 1_800_000_000_000
 TARGETS = ("slack:#a", "slack:#b")
 
 # A short window: it decides how many days each user counts as active on, and has no part in the protocol.
@@ -40,6 +42,7 @@ class Stream:
         records: (topic, partition, key, value).
         events: those among them that are in order, as the oracle takes them.
         broken: how many are not.
+        plans: the values of the dimension; none where there is no dimension.
         topics: the source topics.
         lateness: allowed (ms).
         idle_after: (ms).
@@ -52,6 +55,7 @@ class Stream:
     topics: tuple[str, ...]
     definitions: tuple[Definition, ...]
     dimensions: tuple[str, ...]
+    plans: tuple[str, ...]
     rules: tuple[Rule, ...]
     lateness: int
     idle_after: int
@@ -63,13 +67,14 @@ def stream(number: int) -> Stream:
     """The stream of this number.
 
     Of even number: almost in order, with a late day at the end of each source, so that its alerts are known; the
-    others arrive in any order. Half of each have visits and purchases in one topic; a few have both definitions and
-    a dimension.
+    others arrive in any order. Half of each have visits and purchases in one topic; a few have a dimension, so that
+    one rule has many alerts, and two have both definitions.
     """
     chance = random.Random(number)
     closed_right, one_topic, rich = number % 2 == 0, number % 4 in (0, 3), number in (1, 12)
+    plans = ("free", "pro", "team") if number in (1, 4, 12) else ()
     topics = TOPICS[:1] if one_topic else TOPICS
-    drafts = _drafts(chance, topics, in_order=closed_right)
+    drafts = _drafts(chance, topics, in_order=closed_right, users=6 if plans else 4)
     records: list[tuple[str, int, bytes, bytes]] = []
     events, broken = [], 0
     for i, (user, time, purchase) in enumerate(drafts):
@@ -78,7 +83,7 @@ def stream(number: int) -> Stream:
             broken += 1
             records.append((topic, partition_of(user), user.encode(), b"broken"))
             continue
-        segment = {"plan": chance.choice(["pro", "free"])}
+        segment = {"plan": chance.choice(plans or ("pro", "free"))}
         event = {"type": kind, "event_id": f"e{i}", "user_id": user, "occurred_at": time, "segment": segment}
         sale = {"order_id": f"o{i % 3}", "amount": i % 4 * 100} if purchase else {}  # some order is sent in two forms
         if purchase:
@@ -89,19 +94,24 @@ def stream(number: int) -> Stream:
     return Stream(
         tuple(records), tuple(events), broken, topics,
         definitions=(_ENGAGEMENT, _REPURCHASE) if rich else (_ENGAGEMENT,),
-        dimensions=("plan",) if rich else (),
-        rules=tuple(_rules(("plan", "*") if rich else None)),
+        dimensions=("plan",) if plans else (),
+        plans=plans,
+        rules=tuple(_rules(("plan", "*") if plans else None)),
         lateness=DAY if closed_right else 0,
         idle_after=10**12 if closed_right else 1000,
         closed_right=closed_right,
     )  # fmt: skip
 
 
-def _drafts(chance: random.Random, topics: tuple[str, ...], *, in_order: bool) -> list[tuple[str, int, bool]]:
+def _drafts(
+    chance: random.Random, topics: tuple[str, ...], *, in_order: bool, users: int
+) -> list[tuple[str, int, bool]]:
     """Who came when, and whether it was a purchase, in the order of arrival."""
     span = 4 if in_order else 3
-    users = [f"user-{i}" for i in range(4)]
-    drafts = [(chance.choice(users), START + chance.randrange(span * DAY), chance.random() < 0.4) for _ in range(10)]
+    names = [f"user-{i}" for i in range(users)]
+    drafts = [
+        (chance.choice(names), START + chance.randrange(span * DAY), chance.random() < 0.4) for _ in range(6 + users)
+    ]
     if not in_order:
         return drafts
     drafts.sort(key=lambda draft: draft[1] + chance.randrange(DAY))
@@ -116,10 +126,13 @@ def _last_user(partition: int) -> str:
 
 def _rules(segment: tuple[str, str] | None) -> list[Rule]:
     day = {"definition": "engagement", "grain": Grain.DAY, "min_group": 1}
-    return [
+    rules = [
         Rule(name="next day", index=1, below=0.5, resolve=0.5, to=TARGETS[:1], **day),
-        Rule(name="two in a row", index=2, below=0.6, resolve=0.9, steps=2, to=TARGETS, segment=segment, **day),
+        Rule(name="two in a row", index=2, below=0.6, resolve=0.9, steps=2, to=TARGETS, **day),
     ]
+    if segment is not None:  # many alerts of one rule: changes of one instant are one message
+        rules.append(Rule(name="each plan", index=1, below=0.6, resolve=0.7, to=TARGETS, segment=segment, **day))
+    return rules
 
 
 def partition_of(user: str) -> int:

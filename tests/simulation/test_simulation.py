@@ -21,7 +21,8 @@ FOUND_WITHIN = 1_500
 KINDS = (
     "kills", "freezes", "thaws", "evictions", "rebalances", "takeovers", "commits", "transactions undone",
     "writes refused", "chunks lost", "chunks repeated", "compactions", "told", "found", "found missing",
-    "outcomes unknown", "refused by Slack", "ends by the watch",
+    "outcomes unknown", "refused by Slack", "ends by the watch", "told together", "silences", "withheld",
+    "acknowledged", "commands repeated",
 )  # fmt: skip
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from faust.types import TP
 
 from simulation.app import NAMES, SimApp, SimStream
+from simulation.commands import SimCommandLog, UnreachableError
 from simulation.doubles import QUIET, Credulous, Store
 from simulation.ledgers import SimLedger, SimTableLedger
 from simulation.slack import SimNotifier
-from simulation.streams import HOUR_DAYS, PARTITIONS, TOPICS
+from simulation.streams import HOUR_DAYS, NOW_MS, PARTITIONS, TOPICS
 from stream_app.agents import ingest, judge, merge, notify
 from stream_app.agents.alert_rows import HISTORY_TABLE, TABLE
 from stream_app.agents.look import Look
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from simulation.world import World
     from stream_app.notifiers.delivery import Delivery
 
-NOW_MS = 1_800_000_000_000
 #: Virtual seconds: sessions end, commits and timers come, a step takes at most.
 SESSION, COMMIT_EVERY, TIMER, STEP = 5.0, 2.5, 2.5, 0.1
 #: Chunks that wait for an agent before its fetch does.
@@ -91,11 +91,11 @@ class SimWorker:
             show=self.outlets.show_alerts,
             line=lambda change: judge.line(NAMES.alerts, "app", change),
             calendar=world.calendar,
-            clock=self._clock,
+            clock=self.clock,
             thread=_inline,
         )
         self.merger = merge.Merger(
-            app, self._fresh, self.outlets.publish, self._clock,  # type: ignore[arg-type]
+            app, self._fresh, self.outlets.publish, self.clock,  # type: ignore[arg-type]
             reached=lambda: self.judge.watermark, ready=lambda: self.tables.tenure is not None,
         )  # fmt: skip
         ingest.register(app, self.fail)  # type: ignore[arg-type]
@@ -109,6 +109,8 @@ class SimWorker:
         for timer in app.timers:
             world.spawn(self._every(timer))
         world.spawn(self._fetch())
+        self.commands = SimCommandLog(self)
+        world.spawn(self._obey())
 
     def _rewind(self) -> None:
         self.merger.rewind()
@@ -119,7 +121,7 @@ class SimWorker:
         return SourceConfig(
             definitions=made.definitions, dimensions=made.dimensions, calendar=self.world.calendar, max_values=100,
             fingerprint="simulated", topics=self.topics, lateness=made.lateness, idle_after=made.idle_after,
-            orders=True, hour_days=HOUR_DAYS, partials_interval=4.0, clock=self._clock, monotonic=self.world.loop.time,
+            orders=True, hour_days=HOUR_DAYS, partials_interval=4.0, clock=self.clock, monotonic=self.world.loop.time,
             decoder=lambda: EventDecoder(dimensions=made.dimensions, currency="USD", future_tolerance_ms=10**12),
         )  # fmt: skip
 
@@ -131,12 +133,13 @@ class SimWorker:
             return Merged(*arguments, **options)
         return Credulous(*arguments, **options, epochs=protocol.epochs, whole_commits=protocol.whole_commits)
 
-    def _clock(self) -> int:
+    def clock(self) -> int:
+        """The wall clock (ms)."""
         return NOW_MS + int((self.world.loop.now + self._skew) * 1000)
 
     def seconds(self) -> float:
         """The clock of the notifications."""
-        return self._clock() / 1000
+        return self.clock() / 1000
 
     # -- what the scheduler does
 
@@ -225,6 +228,12 @@ class SimWorker:
             await self.sleep(TIMER)
             if self.flow:
                 await timer()
+
+    async def _obey(self) -> None:
+        try:
+            await self.judge.follow(self.commands, (UnreachableError,))  # type: ignore[arg-type]
+        except Exception as error:
+            self.fail(error)
 
     # -- the broker's side
 

@@ -7,12 +7,15 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from simulation.commands import TOPIC, People
+from simulation.desk import Desk
 from simulation.kafka import TP, SimKafka
 from simulation.loop import VirtualLoop
 from simulation.protocol import Protocol
 from simulation.slack import SimSlack
-from simulation.streams import CALENDAR, PARTITIONS
+from simulation.streams import CALENDAR, NOW_MS, PARTITIONS
 from simulation.worker import SESSION, SimWorker
+from stream_app.agents.alert_rows import AlertRows
 from stream_app.engine.assignor import share_out
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ class World:
         self.calendar = CALENDAR
         self.loop = VirtualLoop()
         self.kafka = SimKafka(self._unfenced, self._appended, lambda what: self.say("broker", what))
-        self.slack = SimSlack(self)
+        self.slack, self.desk, self.people = SimSlack(self), Desk(self), People(self)
         self.seen: Counter[str] = Counter()
         self.members: list[SimWorker] = []
         self.acknowledged: dict[Any, int] = {}
@@ -68,6 +71,11 @@ class World:
         self._unrest = False
         self._late_faults = self.chance.randint(0, 2)
 
+    @property
+    def now(self) -> int:
+        """What the clock of people says (ms)."""
+        return NOW_MS + int(self.loop.now * 1000)
+
     def say(self, who: str, what: str, more: str = "") -> None:
         """Counts what happens, and writes it into the trace."""
         self.seen[what] += 1
@@ -78,9 +86,11 @@ class World:
         return not (self.protocol.tables_fenced if name == "tables" else self.protocol.fencing)
 
     def _appended(self, tp: TP) -> None:
-        if tp[0] in _FETCHED:
-            for worker in self.members:
+        for worker in self.members:
+            if tp[0] in _FETCHED:
                 worker.wake()
+            elif tp == TOPIC:
+                worker.commands.wake()
 
     def may_fail(self, *, rare: bool) -> bool:
         """Whether there are faults still: after the calm a few at places that are come by late, if at all."""
@@ -113,7 +123,7 @@ class World:
             self.loop.run(self._clean_up())
 
     async def _play(self) -> None:
-        for work in (self._produce(), self._group(), self._compaction()):
+        for work in (self._produce(), self._group(), self._compaction(), self.people.ask()):
             self.spawn(work)
         await self.loop.pause(self.chance.uniform(3, 9))
         self.faults = False
@@ -201,7 +211,7 @@ class World:
         if self.faults or self._standing < 6 or self._owner() is None or any(w.frozen for w in self.members):
             return False
         self._standing = 0
-        return not self._counted()
+        return not self.counted
 
     async def _rebalance(self) -> None:
         joined = [w for w in self.members if not w.evicted and not w.frozen and not w.dead]
@@ -233,7 +243,9 @@ class World:
         here = [w for w in self.members if not (w.frozen or w.dead or w.evicted)]
         return next((w for w in here if w.merger.active and w.tables.tenure is not None), None)
 
-    def _counted(self) -> bool:
+    @property
+    def counted(self) -> bool:
+        """Whether every record is counted."""
         owner = self._owner()
         snapshot = None if owner is None else owner.outlets.snapshot
         return snapshot is not None and snapshot.totals.get("read") == len(self.stream.records)
@@ -241,7 +253,9 @@ class World:
     def _through(self) -> bool:
         """Whether all is counted, judged and told, and nothing is open."""
         owner = self._owner()
-        if owner is None or not self._counted():
+        if owner is None or not self.counted or not self.people.through:
+            return False
+        if AlertRows(owner.tables.tenure).commands != self.kafka.logs[TOPIC].end:
             return False
         if owner.notify.owed or any(log.open for log in self.kafka.logs.values()):
             return False

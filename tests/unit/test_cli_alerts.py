@@ -17,6 +17,8 @@ from stream_app import cli_alerts
 from stream_app.cli import EXIT_OK, EXIT_WRONG, main
 
 TOKEN = "open-sesame"
+#: What only an alert that fires has, of those who look at it.
+FIRED = ("id", "count", "ends", "to", "baseline", "evidence", "promise", "low", "high", "currency", "flapping")
 
 
 @pytest.fixture(autouse=True)
@@ -78,13 +80,34 @@ def test_what_fires_is_told_with_its_figures_risk_and_marks(site, call):
         "FIRING, flapping: churn, all users",
         "above 30.0 %",
         "Average order value 13.00 USD (group of 812); below 15.00 USD",
-        "PENDING: waits, plan: pro",
+        "PENDING: waits, plan: pro   Day-7 retention 21.4 %",
         "inactive, no data: empty, plan: pro   not judged: no group has been large enough lately",
         "FIRING, error: broken, plan: pro",
         "not judged: no census had an answer",
         "Silences in force:   Alerts of pro-day-7 until 2096-10-02T07:06:40Z, by ada: a deployment [5171e9ce]",
     ):
         assert part in told
+
+
+def test_what_fires_says_how_it_is_now_and_why_nobody_was_told(site, call):
+    later = {"cohort": "2026-03-24", "value": 0.188, "threshold": 0.3}
+    site.reader.found = [
+        alert(latest=later, held="hours"),
+        alert(rule="quiet", held="silenced"),
+        {name: value for name, value in alert(rule="waits", state="pending").items() if name not in FIRED},
+    ]
+    site.reader.silences = [silence(rule="quiet", ends=4_000_000_000_220)]
+    first, second, third, _ = (part.splitlines() for part in call("alerts")[1].split("\n\n"))
+    assert first[3:] == [
+        "  now 18.8 % (2026-03-24), compared with 30.0 %",
+        "  not told yet: outside the hours of its rule",
+    ]
+    assert second[3:] == ["  silenced by ada: a deployment, until 2096-10-02T07:06:40Z"]
+    assert third == [
+        "PENDING: waits, plan: pro",
+        "  Day-7 retention 21.4 % (group of 140); below 30.0 %",
+        "  since 2026-03-19; not for long enough yet to be told of",
+    ]
 
 
 def test_with_nothing_firing_it_says_so(call):
@@ -220,6 +243,7 @@ def test_a_wrong_token_is_told(call, monkeypatch):
     code, _, err = call("silence", "add", "--all", "--for", "1h", "--reason", "r")
     assert code == EXIT_WRONG
     assert "the token is missing or another one" in err
+    assert "set STREAM_APP_API_TOKEN" in err
     assert "guess" not in err
 
 

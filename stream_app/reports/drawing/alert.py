@@ -101,6 +101,7 @@ def _figure(axes: Axes, curve: Curve, words: Words, grain: str, *, share: bool, 
         axes.annotate(
             shown(words.bound), (0.0, bound), xytext=(5, 4 if above else -5), textcoords="offset points", size=_TEXT,
             xycoords=("axes fraction", "data"), va="bottom" if above else "top", weight="bold", color=INK,
+            bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
         )  # fmt: skip
         bad = (seen > bound) if above else (seen < bound)
         colour = CHURNED if bad[-1] else ACTIVE

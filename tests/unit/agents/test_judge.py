@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 import pytest
-from support.alerts import course, rule, snapshot
+from support.alerts import FIRST, course, rule, snapshot
 from support.judging import NOW, Bench, Broker, Given, inline
 
 from stream_app.agents.alert_rows import HISTORY_TABLE, TABLE, AlertRows
 from stream_app.agents.figures import ERROR_AFTER, RETRY_AFTER
 from stream_app.agents.look import Look
-from stream_app.domain.alerts import Action, Command, RuleSet, Sending
+from stream_app.domain.alerts import Action, Command, Quality, RuleSet, Sending
 from stream_app.domain.errors import UnansweredError
 from stream_app.domain.metrics.kept import Kept
+from stream_app.domain.periods import DAY_MS
 from stream_app.engine.tables import Row
+
+if TYPE_CHECKING:
+    from stream_app.domain.metrics import Snapshot
 
 GOOD, BAD = (100, 40), (100, 20)
 PRO, FREE = ("plan", "pro"), ("plan", "free")
@@ -99,8 +105,9 @@ async def test_a_command_that_is_none_is_passed_over(caplog):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"ends": "soon"}, {"ends": 10**18}, {"begins": -(10**18)}, {"at": 1.5}, {"segment": ["pro"]}, {"segment": {"a": 1}},
-     {"id": 5}, {"rule": ["x"]}, {"action": "acknowledge", "at": 10**18}, {"action": "unsilence", "silence": ["s"]}],
+    [{"ends": "soon"}, {"ends": 10**18}, {"begins": -(10**18)}, {"at": 1.5}, {"segment": ["pro"]},
+     {"segment": {"a": 1}}, {"id": 5},
+     {"rule": ["x"]}, {"action": "acknowledge", "at": 10**18}, {"action": "unsilence", "silence": ["s"]}],
 )  # fmt: skip
 async def test_a_command_whose_fields_are_not_what_they_should_be_is_passed_over_too(wrong, caplog):
     one = await bench(EVERY)
@@ -157,6 +164,41 @@ async def test_a_figure_is_asked_for_once_a_closing_and_again_where_the_rules_ch
     assert given.asked == 3
 
 
+async def test_of_segments_that_a_rule_comes_to_watch_only_what_is_so_now_is_told():
+    one = await bench(rule(segment=PRO))
+    free = [GOOD, BAD, GOOD, BAD, GOOD, BAD, BAD]
+    for days in range(1, len(free) + 1):
+        await one.see(snapshot({PRO: [GOOD] * days, FREE: free[:days]}))
+    one.book.current = RuleSet((EVERY,), one.book.current.quality)
+    one.judge.look_again()
+    await one.tick()
+    assert one.told() == ["opened free-firing"]
+    team = ("plan", "team")
+    await one.see(snapshot({PRO: [GOOD] * 8, FREE: [*free, BAD], team: [(0, 0)] * 7 + [BAD]}))
+    assert one.told()[1:] == ["changed team-firing"], "one that comes later is judged from its beginning"
+
+
+def volume(*users: int) -> Snapshot:
+    """So many users each day, all of them new."""
+    sizes = {FIRST + day: np.array([number], np.int64) for day, number in enumerate(users)}
+    blocks = {("engagement", "day.size", ()): sizes, ("engagement", "day.on", ()): {}}
+    return replace(snapshot({(): [GOOD]}), blocks=blocks, watermark=(FIRST + len(users)) * DAY_MS)
+
+
+async def test_outages_from_before_the_volume_was_watched_are_not_told_when_it_is():
+    one = await bench(EVERY)
+    one.book.current = RuleSet((EVERY,), Quality(volume=None, stalled=None))
+    days = [*[1000] * 30, 10, 1000, 10, 1000]
+    await one.see(volume(*days[:20]))
+    await one.see(volume(*days))
+    one.book.current = RuleSet((EVERY,), Quality(stalled=None))
+    one.judge.look_again()
+    await one.tick()
+    assert one.told() == []
+    await one.see(volume(*days, 10))
+    assert one.told() == ["opened all-firing"]
+
+
 async def test_rules_that_change_while_a_figure_is_asked_for_are_judged_at_the_next_tick():
     one = await bench(rule(name="a"))
 
@@ -198,6 +240,17 @@ async def test_a_firing_has_the_revenue_that_its_missing_users_bring():
     (fired,) = one.shown[0]
     assert fired["users_at_risk"] == 10  # 30 % of 100 users, less the 20 that came
     assert (fired["revenue_at_risk"], fired["currency"]) == (3_000, "USD")
+
+
+async def test_a_firing_that_is_not_the_latest_step_of_its_judgement_keeps_its_revenue():
+    month = {"start": "2024-09-01"}
+    entry = {"segment": {}, "cohorts": [month | {"size": 200}], "periods": [month | {"revenue": 60_000}]}
+    value = {"currency": "USD", "segments": [entry]}
+    cells = {(): [GOOD, BAD, BAD]}
+    one = await bench(rule(), look=Given({"pro-day-7": course(cells)}, value))
+    await one.see(snapshot(cells))
+    (fired,) = one.shown[0]
+    assert (fired["users_at_risk"], fired["revenue_at_risk"], fired["currency"]) == (20, 6_000, "USD")
 
 
 async def test_the_history_of_a_former_version_goes_on():

@@ -23,6 +23,7 @@ from stream_app.notifiers import (
     Status,
     Unavailable,
 )
+from stream_app.notifiers.delivery import unserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,6 +189,13 @@ async def test_a_target_without_a_notifier_stays_owed_and_says_what_to_set(clock
     assert [e.status for e in running.delivery.outbox.open] == [Status.OWED] * 4
     for setting in ("set slack_token", "the setting webhooks", "set smtp_url and smtp_from", "set alertmanager_url"):
         assert setting in caplog.text
+
+
+def test_targets_that_nothing_serves_are_named_with_what_to_set():
+    assert unserved(["console", "slack:#a", "pager:x"], {"console"}) == [
+        "slack:#a: no notifier is configured for it; set slack_token",
+        "pager:x: no notifier is configured for it; correct `to` in the rules",
+    ]
 
 
 async def test_a_slow_target_does_not_hold_up_another(clock):

@@ -113,6 +113,7 @@ async def test_the_history_is_asked_for_by_rule_segment_state_and_time(opened):
         ("state=on", "state", "no state"),
         ("last=0", "last", "1 to 10000"),
         ("last=%D9%A3", "last", "1 to 10000"),
+        (f"last={'9' * 5000}", "last", "1 to 10000"),
         ("segment=pro", "segment", "plan:pro"),
         ("from=yesterday", "from", "not an instant"),
         ("rule=a&rule=b", "rule", "more than once"),
