@@ -288,7 +288,10 @@ class Service:
         for watching in self._watching:
             watching.cancel()
         if self._watching:
-            await asyncio.wait(self._watching, timeout=STOP_SECONDS)
+            _, going = await asyncio.wait(self._watching, timeout=STOP_SECONDS)
+            if going:
+                names = ", ".join(sorted(getattr(task.get_coro(), "__qualname__", "?") for task in going))
+                log.warning("Stopping: %s did not end within %g s; nothing is lost by it.", names, STOP_SECONDS)
         while self._ends:
             what, end = self._ends.pop()
             try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stream_app.domain.alerts.change import Change
 from stream_app.notifiers.terms import money, percents, term, values
+from stream_app.notifiers.wording import clean
 from stream_app.reports.grid import grid
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def _alert(row: Row) -> list[str]:
         lines += [_figures(change), f"  since {change.began or change.cohort}; not for long enough yet to be told of"]
     if row.get("held") in _HELD:
         lines.append(f"  not told yet: {_HELD[row['held']]}")
+    if row.get("advice"):
+        lines.append(f"  {clean(row['advice'], 400)}")
     if row["health"] != "ok":
         lines.append(f"  not judged: {row.get('note') or _NO_DATA}")
     for mark, verb in (("acknowledged", "acknowledged by"), ("silenced", "silenced by")):

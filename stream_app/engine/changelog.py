@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream_app.codecs.rows import MARKER_KEY, Marker, decode_marker
 from stream_app.engine.chunks import ChunkedRecords
+from stream_app.engine.table_ledger import closed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Collection
@@ -79,7 +80,7 @@ async def _consumer(settings: dict[str, object], topic: str) -> AsyncIterator[AI
         consumer._fetcher._records = ChunkedRecords({topic})
         yield consumer
     finally:
-        await consumer.stop()
+        await closed(consumer)
 
 
 async def _newest(

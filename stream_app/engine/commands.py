@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stream_app.domain.errors import UnansweredError
+from stream_app.engine.table_ledger import closed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -73,7 +74,7 @@ class CommandLog:
             async for record in consumer:
                 yield Asked(record.value or b"", record.offset + 1)
         finally:
-            await consumer.stop()
+            await closed(consumer)
 
     async def stop(self) -> None:
         """Closes the connection."""

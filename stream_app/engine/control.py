@@ -16,7 +16,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from stream_app.engine.table_ledger import read_table
+from stream_app.engine.table_ledger import closed, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,7 +116,7 @@ class Lookout:
                 if record.key == _KEY and record.value is not None and record.offset + 1 >= consumer.highwater(tp):
                     self._compare(msgspec.json.decode(record.value, type=Control))
         finally:
-            await consumer.stop()
+            await closed(consumer)
 
     def _compare(self, control: Control) -> None:
         if control.generation != self._generation:

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
     from stream_app.engine.tables import Record
 
-#: A rule's messages are one row each, however many alerts they tell of; the client alone refuses more than 1 MB.
-_LARGE: dict[str, object] = {"max_request_size": MOST_BYTES}
+#: A rule's messages are one row each, however many alerts they tell of. The client alone refuses more than 1 MB, and
+#: so does a topic of an earlier version of what is not compressed.
+_LARGE: dict[str, object] = {"max_request_size": MOST_BYTES, "compression_type": "gzip"}
+
+#: Seconds that a consumer may take to close.
+CLOSE_SECONDS = 2.0
 
 
 class TransactionalTableLedger(TransactionalWriter):
@@ -97,4 +101,18 @@ async def read_table(settings: dict[str, object], topic: str) -> AsyncGenerator[
                         if key is not None:
                             yield key, value
     finally:
-        await consumer.stop()
+        await closed(consumer)
+
+
+async def closed(consumer: AIOKafkaConsumer) -> None:
+    """Closes a consumer of no group, but waits no longer than `CLOSE_SECONDS` for it.
+
+    One that is cancelled while it starts may wait for good for a task of its own that was cancelled before it.
+    """
+    closing = asyncio.ensure_future(consumer.stop())
+    try:
+        done, _ = await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+        for one in done:
+            one.result()
+    finally:
+        closing.cancel()

@@ -19,8 +19,8 @@ def shown(state: AlertState, group: Group | None = None, rule: Rule | None = Non
     """The row of an alert, JSON-ready.
 
     A firing alert has everything of the change by which it fired, and what is at risk by now. Every row has `latest`,
-    the latest judged cell, `health` with `note` and `missing`, `acknowledged` as in `notice.Standing`, and `held`: why
-    it has not been told of, if it waits.
+    the latest judged cell, `health` with `note` and `missing`, the rule's `labels` and `advice` (its `note`),
+    `acknowledged` as in `notice.Standing`, and `held`: why it has not been told of, if it waits.
 
     Args:
         state: the alert.
@@ -44,6 +44,8 @@ def shown(state: AlertState, group: Group | None = None, rule: Rule | None = Non
         "cohorts": state.cohorts,
         "acknowledged": _acknowledged(state.key, group),
         "held": None if waiting is None else waiting[1].value,
+        "advice": None if rule is None else rule.sending.note,
+        "labels": {} if rule is None else dict(rule.sending.labels),
         "latest": latest,
     }
 
