@@ -72,7 +72,9 @@ def test_the_alert_is_on_the_page_and_leads_to_the_cell_it_is_about(
     alert = browser.find_element(By.CSS_SELECTOR, "#alerts li.firing")
     assert "pro-day-7" in alert.text
     assert "plan: pro" in alert.text
-    assert "12.1 % (17 of 141), 17.9 points below 30 %" in alert.text
+    assert "12.1 % (17 of 141; 95 % interval 7.7 % to 18.5 %)" in alert.text
+    assert "17.9 points below 30 %" in alert.text
+    assert "false alarms: at most 1 per year" in alert.text
     assert browser.find_element(By.CSS_SELECTOR, "#tiles .bad dd").text == "1"
     browser.save_screenshot(str(tmp_path / "days.png"))
     alert.find_element(By.TAG_NAME, "a").click()
