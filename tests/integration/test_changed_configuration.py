@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SEED = 20_261_123
 RULES = """
+quality: off
 rules:
   - {name: come-back, definition: engagement, grain: day, index: 7, below: 0.2, resolve: 0.3, min_group: 1}
 """
