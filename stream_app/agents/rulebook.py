@@ -41,6 +41,7 @@ class Rulebook:
         self.changed: Callable[[], None] = lambda: None
         self.told: Callable[[str | None], None] = lambda _: None
         self._text = self._read()
+        self._wrong: str | None = None  # with the text that was read last
         self.current = self._understood(self._text)
 
     @property
@@ -61,16 +62,21 @@ class Rulebook:
         """Reads the file, and takes it if it has changed and is right."""
         try:
             text = await asyncio.to_thread(self._read)
-            if text == self._text:
-                if self.problem is not None and self._unreadable:
-                    self._say(None)  # it was away for a while, and is what it was
-                return
-            self._text = text  # also of a bad file: what is wrong with it is said once
-            found = await asyncio.to_thread(self._understood, text)
         except ConfigurationError as error:
             self._say(str(error))
             return
-        before, self.current = self.current, found
+        if text == self._text:
+            if self.problem != self._wrong:
+                self._say(self._wrong)  # it was away for a while, and is what it was
+            return
+        self._text = text  # also of a bad file: what is wrong with it is said once
+        try:
+            found = await asyncio.to_thread(self._understood, text)
+        except ConfigurationError as error:
+            self._wrong = str(error)
+            self._say(self._wrong)
+            return
+        before, self.current, self._wrong = self.current, found, None
         self._say(None)
         log.info("The rules were read anew: %s.", _difference(before, found))
         self.changed()
@@ -80,10 +86,6 @@ class Rulebook:
             log.error("The rules file is not taken, the rules before it stay in force. %s", problem)
         self.problem = problem
         self.told(problem)
-
-    @property
-    def _unreadable(self) -> bool:
-        return self.problem is not None and "cannot be read" in self.problem
 
     def _read(self) -> str:
         path = self._settings.rules

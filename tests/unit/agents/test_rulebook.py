@@ -78,6 +78,18 @@ async def test_a_file_that_is_away_for_a_while_is_told_of_and_missed_once(book, 
     assert (book.problem, book.said[-1], book.changes) == (None, None, [])
 
 
+async def test_a_bad_file_that_was_away_for_a_while_is_bad_still(book, file):
+    bad = "rules: [{name: b}]"
+    file.write_text(bad)
+    await book.look()
+    file.unlink()
+    await book.look()
+    file.write_text(bad)
+    await book.look()
+    assert "rules[0].grain" in book.problem
+    assert "rules[0].grain" in book.said[-1]
+
+
 def test_rules_on_figures_that_are_not_kept_are_refused(file):
     file.write_text("rules: [{name: a, figure: value, measure: aov, definition: engagement, grain: month, below: 5}]")
     assert Rulebook(Settings(rules=file)).rules[0].measure == "aov"
