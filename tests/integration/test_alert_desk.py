@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import itertools
 import json
 import urllib.error
 import urllib.request
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import servers
 from slack_server import SlackServer
-from support.workers import produce, read_all, visit
+from support.product import Played
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -21,8 +19,7 @@ if TYPE_CHECKING:
     from support.cluster import Cluster
     from support.workers import Worker
 
-START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
-USERS, RETURNING, INDEX = 20, 15, 2
+INDEX = 2
 PLANS = ("free", "pro", "team")
 TOKEN = "api-token-only-for-this-test"
 RULE = (
@@ -31,56 +28,34 @@ RULE = (
 )
 
 
-class Product:
+class Plans(Played):
     """A product with three plans; the cohorts of some days do not come back, in some of the plans."""
 
     def __init__(self, cluster: Cluster, slack: SlackServer) -> None:
-        self.cluster, self.slack, self.produced = cluster, slack, 0
+        super().__init__(cluster, _file(RULE.format(name="day-2", below=0.5)))
         self.bad: dict[int, tuple[str, ...]] = {}
-        self._days, self._numbers = itertools.count(), itertools.count()
-        self.rules = cluster.folder / "rules.yml"
-        self.write_rules(RULE.format(name="day-2", below=0.5))
         cluster.settings |= {
-            "dimensions": "plan",
-            "rules": self.rules,
             "rules_interval": 0.2,
             "slack_token": slack.token,
             "slack_url": slack.url,
             "slack_signing_secret": slack.signing_secret,
             "api_token": TOKEN,
-            "idle_after": 3,
         }
 
     def write_rules(self, *rules: str) -> None:
-        self.rules.write_text(f"quality: off\nrules: [{', '.join(rules)}]")
+        self.rules.write_text(_file(*rules))
 
     def _day(self, day: int) -> Iterator[tuple[bytes, bytes]]:
         for plan in PLANS:
-            users = [f"{plan}-{day}-{i}" for i in range(USERS)]
-            if (cohort := day - INDEX) >= 0 and plan not in self.bad.get(cohort, ()):
-                users += [f"{plan}-{cohort}-{i}" for i in range(RETURNING)]
-            for user in users:
-                yield self._visit(user, plan, START + dt.timedelta(days=day, hours=12))
-            for i in range(USERS):  # closes the day in every partition
-                yield self._visit(f"{plan}-0-{i}", plan, START + dt.timedelta(days=day + 1, minutes=11))
+            yield from self._of_plan(plan, day, INDEX, bad=plan in self.bad.get(day - INDEX, ()))
 
-    def _visit(self, user: str, plan: str, at: dt.datetime) -> tuple[bytes, bytes]:
-        return user.encode(), visit(user, at.isoformat(), next(self._numbers), {"plan": plan})
+    async def told_of(self) -> list[tuple[str, str, str]]:
+        """The lines of the alerts topic that have targets: plan, state, cohort."""
+        return [(c["segment"]["plan"], c["state"], c["cohort"][-2:]) for c in await self.changes() if c["to"]]
 
-    async def through(self, last: int) -> None:
-        """Plays the days that have not been played, and waits until the service has counted and closed them."""
-        for day in self._days:
-            self.produced += await produce(self.cluster.bootstrap, self.cluster.visits, self._day(day))
-            if day == last:
-                break
-        closed = (START + dt.timedelta(days=last + 1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        await self.cluster.read(self.produced)
-        await servers.eventually(lambda: (self.cluster.get("/api/v1/retention")["as_of"] or "") >= closed, 30, closed)
 
-    async def changes(self) -> list[tuple[str, str, str]]:
-        """The lines of the alerts topic: plan, state, cohort."""
-        lines = [json.loads(record.value) for record in await read_all(self.cluster.bootstrap, self.cluster.alerts)]
-        return [(line["segment"]["plan"], line["state"], line["cohort"][-2:]) for line in lines if line["to"]]
+def _file(*rules: str) -> str:
+    return f"quality: off\nrules: [{', '.join(rules)}]"
 
 
 def asked(worker: Worker, method: str, path: str, body: dict[str, Any] | None = None, token: str = TOKEN) -> Any:
@@ -106,7 +81,7 @@ async def slack() -> AsyncIterator[SlackServer]:
 async def test_one_message_for_many_segments_and_each_change_once_over_a_kill(
     cluster: Cluster, slack: SlackServer
 ) -> None:
-    product = Product(cluster, slack)
+    product = Plans(cluster, slack)
     product.bad = {3: ("free", "pro"), 4: ("team",)}
     cluster.start(2)
     await cluster.shared_out()
@@ -119,7 +94,7 @@ async def test_one_message_for_many_segments_and_each_change_once_over_a_kill(
         worker.start()
     await cluster.shared_out()
     await product.through(7)
-    changes = await product.changes()
+    changes = await product.told_of()
     assert sorted(changes) == [
         ("free", "firing", "04"), ("free", "resolved", "05"), ("pro", "firing", "04"), ("pro", "resolved", "05"),
         ("team", "firing", "05"), ("team", "resolved", "06"),
@@ -134,7 +109,7 @@ async def test_one_message_for_many_segments_and_each_change_once_over_a_kill(
 async def test_a_silence_holds_messages_and_what_still_fires_is_told_when_it_ends(
     cluster: Cluster, slack: SlackServer
 ) -> None:
-    product = Product(cluster, slack)
+    product = Plans(cluster, slack)
     product.bad = {3: ("pro", "team"), 4: ("pro",), 5: ("pro",)}
     (worker,) = cluster.start()
     await cluster.shared_out()
@@ -164,7 +139,7 @@ async def test_a_silence_holds_messages_and_what_still_fires_is_told_when_it_end
 async def test_a_pressed_button_acknowledges_once_and_the_message_shows_it(
     cluster: Cluster, slack: SlackServer
 ) -> None:
-    product = Product(cluster, slack)
+    product = Plans(cluster, slack)
     product.bad = {2: ("pro",), 3: ("pro",)}
     (worker,) = cluster.start()
     await cluster.shared_out()
@@ -183,7 +158,7 @@ async def test_a_pressed_button_acknowledges_once_and_the_message_shows_it(
 async def test_new_rules_are_taken_without_a_restart_and_bad_ones_change_nothing(
     cluster: Cluster, slack: SlackServer
 ) -> None:
-    product = Product(cluster, slack)
+    product = Plans(cluster, slack)
     (worker,) = cluster.start()
     await cluster.shared_out()
     await product.through(5)
@@ -203,7 +178,7 @@ async def test_new_rules_are_taken_without_a_restart_and_bad_ones_change_nothing
 
 
 async def test_a_figure_that_takes_a_census_is_judged_over_all_workers(cluster: Cluster, slack: SlackServer) -> None:
-    product = Product(cluster, slack)
+    product = Plans(cluster, slack)
     product.write_rules(
         "{name: sticky, figure: stickiness, definition: engagement, grain: day, segment: {plan: '*'}, below: 0.99,"
         " min_group: 10, to: ['slack:#retention']}"
@@ -212,7 +187,7 @@ async def test_a_figure_that_takes_a_census_is_judged_over_all_workers(cluster: 
     await cluster.shared_out()
     await product.through(3)
     await servers.eventually(lambda: len(slack.told()) == len(PLANS), 60, "every plan to be told")
-    lines = [json.loads(record.value) for record in await read_all(cluster.bootstrap, cluster.alerts)]
+    lines = await product.changes()
     answer = cluster.get("/api/v1/stickiness?segment=plan")
     days = {
         (entry["segment"]["plan"], day["date"]): (day["dau"], day["mau"], day["stickiness"])

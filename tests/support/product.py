@@ -1,4 +1,4 @@
-"""A product whose users of one plan do not return once, played into a running service day by day."""
+"""Products that are played into a running service day by day, under alert rules."""
 
 from __future__ import annotations
 
@@ -23,26 +23,22 @@ BAD_COHORT = 3
 FIRED, RESOLVED = BAD_COHORT + INDEX, BAD_COHORT + INDEX + 1
 
 
-class Product:
-    """A product whose users of plan pro come back on day 7, but for those who began on one day.
+class Played:
+    """A product, day by day.
 
     Args:
-        cluster: the service; its settings get a rule on it, before workers start.
-        targets: of the rule.
-        more: further keys of the rule, as YAML in one line.
+        cluster: the service; its settings get the rules, before workers start.
+        rules: the text of the rules file.
     """
 
-    def __init__(self, cluster: Cluster, targets: Iterable[str], more: str = "") -> None:
+    def __init__(self, cluster: Cluster, rules: str) -> None:
         self.cluster, self.produced = cluster, 0
         self._days, self._numbers = itertools.count(), itertools.count()
-        rules = cluster.folder / "rules.yml"
-        rules.write_text(
-            f"rules: [{{name: day-7, definition: engagement, grain: day, index: {INDEX}, segment: {{plan: pro}},"
-            f" below: 0.5, min_group: {USERS}, to: {json.dumps(list(targets))}{more and ', '}{more}}}]"
-        )
+        self.rules = cluster.folder / "rules.yml"
+        self.rules.write_text(rules)
         cluster.settings |= {
             "dimensions": "plan",
-            "rules": rules,
+            "rules": self.rules,
             # One topic, every partition of which has records of each day: whether a partition is idle decides nothing.
             # Days follow each other within seconds here. Were all partitions taken for idle between two of them, the
             # first that is fetched would close the next day without the events of the others.
@@ -51,17 +47,21 @@ class Product:
         }
 
     def _day(self, day: int) -> Iterator[tuple[bytes, bytes]]:
-        users = [f"u-{day}-{i}" for i in range(USERS)]
-        if (cohort := day - INDEX) >= 0 and cohort != BAD_COHORT:
-            users += [f"u-{cohort}-{i}" for i in range(RETURNING)]
+        raise NotImplementedError
+
+    def _of_plan(self, plan: str, day: int, index: int, *, bad: bool) -> Iterator[tuple[bytes, bytes]]:
+        """The day of one plan: its new users, those back after `index` days (unless bad), and what closes the day."""
+        users = [f"{plan}-{day}-{i}" for i in range(USERS)]
+        if (cohort := day - index) >= 0 and not bad:
+            users += [f"{plan}-{cohort}-{i}" for i in range(RETURNING)]
         for user in users:
-            yield self._visit(user, START + dt.timedelta(days=day, hours=12))
+            yield self._visit(user, plan, START + dt.timedelta(days=day, hours=12))
         # Closes the day in every partition that is read: the allowed lateness is ten minutes.
         for i in range(USERS):
-            yield self._visit(f"u-0-{i}", START + dt.timedelta(days=day + 1, minutes=11))
+            yield self._visit(f"{plan}-0-{i}", plan, START + dt.timedelta(days=day + 1, minutes=11))
 
-    def _visit(self, user: str, at: dt.datetime) -> tuple[bytes, bytes]:
-        return user.encode(), visit(user, at.isoformat(), next(self._numbers), {"plan": "pro"})
+    def _visit(self, user: str, plan: str, at: dt.datetime) -> tuple[bytes, bytes]:
+        return user.encode(), visit(user, at.isoformat(), next(self._numbers), {"plan": plan})
 
     async def through(self, last: int) -> None:
         """Plays the days that have not been played, and waits until the service has counted and closed them."""
@@ -76,3 +76,23 @@ class Product:
     async def changes(self) -> list[dict[str, Any]]:
         """The lines of the alerts topic."""
         return [json.loads(record.value) for record in await read_all(self.cluster.bootstrap, self.cluster.alerts)]
+
+
+class Product(Played):
+    """A product whose users of plan pro come back on day 7, but for those who began on one day.
+
+    Args:
+        cluster: the service.
+        targets: of the rule.
+        more: further keys of the rule, as YAML in one line.
+    """
+
+    def __init__(self, cluster: Cluster, targets: Iterable[str], more: str = "") -> None:
+        super().__init__(
+            cluster,
+            f"rules: [{{name: day-7, definition: engagement, grain: day, index: {INDEX}, segment: {{plan: pro}},"
+            f" below: 0.5, min_group: {USERS}, to: {json.dumps(list(targets))}{more and ', '}{more}}}]",
+        )
+
+    def _day(self, day: int) -> Iterator[tuple[bytes, bytes]]:
+        return self._of_plan("pro", day, INDEX, bad=day - INDEX == BAD_COHORT)
