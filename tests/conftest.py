@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import servers
 from selenium import webdriver
+
+S = TypeVar("S", bound=servers.Daemon)
 
 # Which fixture a test uses says which part of a machine it needs: `-m "not kafka"` works without marking tests by hand.
 MARKERS = {
@@ -70,20 +73,27 @@ def _servers_are_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
                 server.start()
 
 
-@pytest.fixture(scope="session")
-def prometheus_server(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[Mapping[str, Any]], servers.PrometheusServer]]:
-    """`prometheus_server(config)` starts Debian's Prometheus with that configuration (`.url`, `.query(...)`)."""
+def _started(
+    make: Callable[[Path, Mapping[str, Any]], S], tmp_path_factory: pytest.TempPathFactory, name: str
+) -> Iterator[Callable[[Mapping[str, Any]], S]]:
+    """Starts servers of one kind, each with a configuration, and ends them."""
     with ExitStack() as stack:
 
-        def start(config: Mapping[str, Any]) -> servers.PrometheusServer:
-            server = servers.PrometheusServer(tmp_path_factory.mktemp("prometheus"), config)
+        def start(config: Mapping[str, Any]) -> S:
+            server = make(tmp_path_factory.mktemp(name), config)
             server.start()
             stack.callback(server.kill)
             return server
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def prometheus_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[Mapping[str, Any]], servers.PrometheusServer]]:
+    """`prometheus_server(config)` starts Debian's Prometheus with that configuration (`.url`, `.query(...)`)."""
+    yield from _started(servers.PrometheusServer, tmp_path_factory, "prometheus")
 
 
 @pytest.fixture
@@ -91,15 +101,7 @@ def alertmanager_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[Mapping[str, Any]], servers.AlertmanagerServer]]:
     """`alertmanager_server(config)` starts Debian's Alertmanager with that configuration (`.url`, `.alerts()`)."""
-    with ExitStack() as stack:
-
-        def start(config: Mapping[str, Any]) -> servers.AlertmanagerServer:
-            server = servers.AlertmanagerServer(tmp_path_factory.mktemp("alertmanager"), config)
-            server.start()
-            stack.callback(server.kill)
-            return server
-
-        yield start
+    yield from _started(servers.AlertmanagerServer, tmp_path_factory, "alertmanager")
 
 
 @pytest.fixture(scope="session")

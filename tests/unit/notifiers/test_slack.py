@@ -26,12 +26,6 @@ TARGET = "slack:#retention"
 GONE = Receipt("C00000001", "1.000001")
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 async def server() -> AsyncIterator[SlackServer]:
     async with SlackServer() as running:

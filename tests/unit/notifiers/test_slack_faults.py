@@ -54,12 +54,6 @@ class Worker:
         self.stored[entry.key] = entry.to_json()
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.mark.parametrize("seed", range(6))
 async def test_each_change_is_told_once_and_the_message_shows_how_it_ended(seed):
     chance, clock, stored = random.Random(seed), Clock(), {}
