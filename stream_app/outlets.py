@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two log lines on corrections.
 _TOLD_EVERY = 60.0
+#: The judge is told of the watermark at least once in so much of event time (ms): it stores how far it has judged, and
+#: no later worker's watermark falls behind that. In every time zone hours begin at a quarter of an hour.
+_STEP = 900_000
 
 
 class Outlets:
@@ -48,8 +51,7 @@ class Outlets:
         self._app, self._store, self._metrics, self._health = app, store, metrics, health
         self._rulebook = rulebook
         self.snapshot: Snapshot | None = None
-        # None: nothing announced yet. Without rules the frontier is empty, and the judge is still told once.
-        self._announced: tuple[int | None, ...] | None = None
+        self._announced: tuple[int | None, ...] | None = None  # None: nothing yet
         self._announced_at: int | None = None
         self._observer = MetricsObserver(metrics)
         self._corrected: dict[str, int] = {}  # since the last log line
@@ -64,7 +66,7 @@ class Outlets:
         former, self.snapshot = self.snapshot, snapshot
         self._tell_corrections(former, snapshot)
         self._metrics.show(snapshot)
-        closed = frontier(self._rulebook.rules, snapshot)
+        closed = self._closed(snapshot)
         if closed != self._announced and snapshot.watermark is not None:
             await judge.announce(self._app, snapshot)
             self._announced, self._announced_at = closed, snapshot.watermark
@@ -77,6 +79,11 @@ class Outlets:
         else:
             self._metrics.snapshot_writes.labels("written").inc()
             self._health.set("redis", State.OK)
+
+    def _closed(self, snapshot: Snapshot) -> tuple[int | None, ...]:
+        """What closed so far: the judge is told when it changes, also where there are no rules."""
+        step = None if snapshot.watermark is None else snapshot.watermark // _STEP
+        return step, *frontier(self._rulebook.rules, snapshot)
 
     def _tell_corrections(self, former: Snapshot | None, snapshot: Snapshot) -> None:
         """Says how many cells of closed periods are not what they were in the former snapshot."""
@@ -115,7 +122,7 @@ class Outlets:
 
     def settled(self, judged: judge.Judge, notified: notify.Notify) -> bool:
         """Whether everything closed has been judged, and everything judged has been told."""
-        if self.snapshot is None or frontier(self._rulebook.rules, self.snapshot) != self._announced:
+        if self.snapshot is None or self._closed(self.snapshot) != self._announced:
             return False
         reached = judged.watermark
         done = self._announced_at is None or (reached is not None and reached >= self._announced_at)

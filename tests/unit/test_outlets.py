@@ -1,4 +1,4 @@
-"""Outlets: late events that changed figures of closed periods are counted and told of."""
+"""Outlets: the judge is told when periods close; late events that changed figures of closed periods are told of."""
 
 from __future__ import annotations
 
@@ -54,6 +54,19 @@ async def test_what_was_not_told_yet_is_told_later(told, monkeypatch):
     await asyncio.sleep(0)
     await one.publish(replace(empty(), corrections=Corrections({"engagement": 4}, since=1)), set())
     assert [line[-16:-2] for line in told()] == ["(engagement: 1", "(engagement: 3"]
+
+
+async def test_the_judge_is_told_of_each_quarter_of_an_hour_also_without_rules(monkeypatch):
+    announced = []
+
+    async def announce(_: Any, snapshot: Any) -> None:
+        announced.append(snapshot.watermark)
+
+    monkeypatch.setattr(outlets.judge, "announce", announce)
+    one, _ = made()
+    for minute in (None, 0, 1, 14, 15, 29, 75):
+        await one.publish(replace(empty(), watermark=None if minute is None else minute * 60_000), set())
+    assert announced == [0, 15 * 60_000, 75 * 60_000]
 
 
 async def test_a_sum_that_begins_anew_counts_from_nothing():
