@@ -190,7 +190,7 @@ def main(argv: Sequence[str] | None = None, program: Program | None = None) -> i
     if args.command == "analyze":
         arranged(commands["analyze"], args)
     if args.command == "backtest":
-        cli_backtest.arranged(commands["backtest"], args)
+        arranged(commands["backtest"], args, "EVENTS")
     handler = _HANDLERS.get(args.command, _serve)
     try:
         code = handler(program or Program(), args)

@@ -93,13 +93,13 @@ def _typed(parse: Callable[[object], Any]) -> Callable[[str], Any]:
     return convert
 
 
-def arranged(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Finds FILE where it was written behind the values of --map or --set, and checks that it is there."""
+def arranged(parser: argparse.ArgumentParser, args: argparse.Namespace, name: str = "FILE") -> None:
+    """Finds the file where it was written behind the values of --map or --set, and checks that it is there."""
     for given in (args.map, args.set):
         if args.file is None and given and "=" not in given[-1]:
             args.file = given.pop()
     if args.file is None:
-        parser.error("the following arguments are required: FILE")
+        parser.error(f"the following arguments are required: {name}")
 
 
 def question(args: argparse.Namespace) -> dict[str, str]:

@@ -52,15 +52,6 @@ def add_parsers(commands: Any) -> dict[str, Any]:
     return {"backtest": backtest, "rules": rules}
 
 
-def arranged(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Finds EVENTS where it was written behind the values of --map or --set, and checks that it is there."""
-    for given in (args.map, args.set):
-        if args.file is None and given and "=" not in given[-1]:
-            args.file = given.pop()
-    if args.file is None:
-        parser.error("the following arguments are required: EVENTS")
-
-
 def run(args: argparse.Namespace) -> int:
     """Does what one of these sub-commands is asked to.
 

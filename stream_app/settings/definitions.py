@@ -11,11 +11,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from stream_app.domain.events import ACTIVITY, ENGAGEMENT, REPURCHASE, Definition
 from stream_app.domain.filters import conditions_of, filters_of
 from stream_app.domain.rows import RING_DAYS
+from stream_app.settings import values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,20 +37,8 @@ def definitions(value: object) -> tuple[Definition, ...]:
     Raises:
         ValueError: with the place of what is wrong.
     """
-    if isinstance(value, str):
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError('is not a list of definitions; write [{"name": "web", "start": "visit"}]') from None
-    if not isinstance(value, list | tuple):
-        raise ValueError("is not a list of definitions; write - {name: web, start: visit, return: any}")
-    if len(value) > MOST_DEFINITIONS:
-        raise ValueError(f"has {len(value)} definitions; use at most {MOST_DEFINITIONS}")
-    found = tuple(_definition(f"[{place}]", given) for place, given in enumerate(value))
-    names = [definition.name for definition in found]
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            raise ValueError(f"is wrong at [{place}].name: {name!r} is there twice; name each definition once")
+    like = '"name": "web", "start": "visit", "return": "any"'
+    found = values.named(value, "definition", like, MOST_DEFINITIONS, _definition)
     filters = filters_of(complete(found, 1))
     if len(filters) > MOST_FILTERS:
         raise ValueError(

@@ -11,8 +11,6 @@ from email.utils import formataddr, parseaddr
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import yaml
-
 from stream_app.settings import values
 
 MOST_WEBHOOKS = 64
@@ -79,23 +77,8 @@ def webhooks(value: object) -> tuple[Webhook, ...]:
     Raises:
         ValueError: with the place of what is wrong, and nothing of the address or secret.
     """
-    if isinstance(value, str):
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError(
-                'is not a list of webhooks; write [{"name": "crm", "url": "https://...", "secret": "whsec_..."}]'
-            ) from None
-    if not isinstance(value, list | tuple):
-        raise ValueError("is not a list of webhooks; write - {name: crm, url: https://..., secret: whsec_...}")
-    if len(value) > MOST_WEBHOOKS:
-        raise ValueError(f"has {len(value)} webhooks; use at most {MOST_WEBHOOKS}")
-    found = tuple(_webhook(f"[{place}]", given) for place, given in enumerate(value))
-    names = [webhook.name for webhook in found]
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            raise ValueError(f"is wrong at [{place}].name: {name!r} is there twice; name each webhook once")
-    return found
+    like = '"name": "crm", "url": "https://...", "secret": "whsec_..."'
+    return values.named(value, "webhook", like, MOST_WEBHOOKS, _webhook)
 
 
 def shown(value: object) -> object:

@@ -10,13 +10,23 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
+
+import yaml
 
 from stream_app.domain.errors import ConfigurationError
 from stream_app.domain.periods import Calendar
 
 Parser = Callable[[object], Any]
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.%]+\]")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -44,6 +54,36 @@ def text(value: object) -> str:
 def optional(parse: Parser) -> Parser:
     """The same parser, where nothing (None) is a value too."""
     return lambda value: None if value is None else parse(value)
+
+
+def named(value: object, noun: str, like: str, most: int, parse: Callable[[str, object], N]) -> tuple[N, ...]:
+    """A list of mappings that each have a name, or such a list as JSON or YAML.
+
+    Args:
+        value: what is given.
+        noun: what one is called.
+        like: an entry to show, as JSON without braces.
+        most: how many there may be.
+        parse: makes one of its place and what is given.
+
+    Raises:
+        ValueError: with the place of what is wrong, and nothing of what is there.
+    """
+    if isinstance(value, str):
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f"is not a list of {noun}s; write [{{{like}}}]") from None
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"is not a list of {noun}s; write - {{{like.replace(chr(34), '')}}}")
+    if len(value) > most:
+        raise ValueError(f"has {len(value)} {noun}s; use at most {most}")
+    found = tuple(parse(f"[{place}]", given) for place, given in enumerate(value))
+    names = [one.name for one in found]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ValueError(f"is wrong at [{place}].name: {name!r} is there twice; name each {noun} once")
+    return found
 
 
 def whole(low: int, high: int) -> Parser:

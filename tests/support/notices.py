@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from stream_app.domain.alerts import Change, Curve, Notice, NoticeKind, Reason, Standing, State
+from stream_app.domain.alerts import Change, Curve, Notice, NoticeKind, Standing
+from support.notify import change, ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,54 +17,26 @@ TO = ("slack:#retention",)
 def fell(number: int = 1, **fields: Any) -> Change:
     """A change to firing, with everything that one can have."""
     values: dict[str, Any] = {
-        "id": f"{number:032x}",
-        "rule": "pro-day-7",
-        "segment": {"plan": "pro"},
-        "state": State.FIRING,
-        "at": "2026-03-09T00:00:00Z",
-        "definition": "engagement",
-        "grain": "day",
-        "index": 7,
-        "cohort": "2026-03-01",
-        "value": 0.21,
-        "threshold": 0.30,
-        "group": 1240,
-        "count": 260,
-        "reason": Reason.BELOW,
-        "began": "2026-02-27",
-        "to": TO,
-        "test": "sequential",
-        "evidence": 3.9,
-        "promise": "1 per year",
-        "low": 0.188,
-        "high": 0.2335,
-        "users_at_risk": 112,
-        "revenue_at_risk": 340_000,
-        "currency": "USD",
-        "cohorts": 3,
-    }
-    return Change(**(values | fields))
+        "to": TO, "test": "sequential", "evidence": 3.9, "promise": "1 per year", "high": 0.2335,
+        "revenue_at_risk": 340_000, "currency": "USD", "cohorts": 3,
+    }  # fmt: skip
+    return change(number, **(values | fields))
 
 
 def back(number: int, of: Change, **fields: Any) -> Change:
     """The change that ends it."""
-    values: dict[str, Any] = {
-        "segment": of.segment, "state": State.RESOLVED, "reason": Reason.RECOVERED, "value": 0.342, "threshold": 0.33,
-        "count": 424, "low": 0.316, "high": 0.369, "ends": of.id, "cohort": "2026-03-05", "evidence": None,
-        "users_at_risk": None, "revenue_at_risk": None, "at": "2026-03-13T00:00:00Z",
-    }  # fmt: skip
-    return fell(number, **(values | fields))
+    return fell(number, **(ended(of) | {"evidence": None, "revenue_at_risk": None} | fields))
 
 
-def curve(change: Change, days: int = 60) -> Curve:
+def curve(of: Change, days: int = 60) -> Curve:
     """A curve that falls in its last three cohorts."""
-    last = dt.date.fromisoformat(change.cohort)
+    last = dt.date.fromisoformat(of.cohort)
     starts = [(last - dt.timedelta(days=n)).isoformat() for n in reversed(range(days))]
     points = tuple(
         (start, 0.36 + 0.01 * (number % 5 - 2) - (0.14 if number >= days - 3 else 0.0), 1000 + 37 * (number % 9))
         for number, start in enumerate(starts)
     )
-    return Curve(change.segment, points, change.threshold, change.began)
+    return Curve(of.segment, points, of.threshold, of.began)
 
 
 def opened(*changes: Change, **fields: Any) -> Notice:

@@ -42,23 +42,17 @@ def change(number: int = 1, **fields: Any) -> Change:
     return Change(**(values | fields))
 
 
+def ended(of: Change) -> dict[str, Any]:
+    """What is otherwise in the change that ends one."""
+    return {
+        "state": State.RESOLVED, "reason": Reason.RECOVERED, "at": "2026-03-13T00:00:00Z", "segment": of.segment,
+        "value": 0.342, "threshold": 0.33, "count": 424, "low": 0.316, "high": 0.369, "users_at_risk": None,
+        "ends": of.id, "cohort": "2026-03-05",
+    }  # fmt: skip
+
+
 def resolved(number: int, began: Change, **fields: Any) -> Change:
-    values = {
-        "state": State.RESOLVED,
-        "reason": Reason.RECOVERED,
-        "at": "2026-03-13T00:00:00Z",
-        "segment": began.segment,
-        "value": 0.342,
-        "threshold": 0.33,
-        "count": 424,
-        "low": 0.316,
-        "high": 0.369,
-        "users_at_risk": None,
-        "ends": began.id,
-        "cohort": "2026-03-05",
-        "to": began.to,
-    }
-    return change(number, **(values | fields))
+    return change(number, **(ended(began) | {"to": began.to} | fields))
 
 
 def notice(*changes: Change, kind: NoticeKind = NoticeKind.OPENED, **fields: Any) -> Notice:
