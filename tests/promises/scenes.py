@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 from promises.detectors import DETECTORS
-from promises.worlds import World
+from promises.worlds import YEAR, World
 
 GROUPS = (50, 200, 1000, 10_000)
 DROPS = (0.1, 0.2, 0.4)
@@ -67,10 +67,24 @@ HARD = _chapter(
     World("falls 20 % below, rho 0", drop=0.2, rho=0.0),
     World("falls 20 % below, rho 0.02", drop=0.2, rho=0.02),
 )
+#: A drop, or a quiet year, of a segment of which little is known.
+YOUNG = _chapter(
+    World("no drop, from the first cohort on, at the bound", level=1.0, history=0),
+    World("no drop, from the first cohort on, at the bound, rho 0.02", level=1.0, history=0, rho=0.02),
+    *(World(f"falls {drop * 100:.0f} % below after {known} cohorts", drop=drop, history=known)
+      for drop, known in product((0.2, 0.4), (0, 2, 4, 6, 8, 12))),
+)  # fmt: skip
+#: A drop that ends.
+ENDS = _chapter(
+    *(World(f"falls {drop * 100:.0f} % below, ends {where}, n = {n}", n, drop=drop, lasts=YEAR, again=again)
+      for (where, again), drop, n in product((("10 % above", 1.1), ("at the bound", 1.0)), DROPS, (200, 2000))),
+)  # fmt: skip
 CHAPTERS: dict[str, Chapter] = {
     "A year without a drop": QUIET,
     "Drops": FALLS,
     "Where the promise bends": BENT,
     "Relative rules (10 % allowed)": RELATIVE,
     "What makes a drop hard to find": HARD,
+    "When little is known": YOUNG,
+    "The end of a drop": ENDS,
 }

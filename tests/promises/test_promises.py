@@ -70,6 +70,26 @@ def test_a_drop_is_found(drop: float, group: int, median: int) -> None:
     assert sum(found.alarms) <= len(SEEDS)
 
 
+@pytest.mark.parametrize("known", [0, 2, 4, 6])
+def test_a_drop_of_a_segment_of_which_little_is_known_is_found(known: int) -> None:
+    found = measure(World("young", drop=0.4, history=known), "sequential", streams=STREAMS, seeds=SEEDS)
+    assert found.found == 1.0
+    assert found.delay() <= 20
+
+
+def test_what_is_new_alarms_no_more_than_what_is_known() -> None:
+    assert alarms(World("from the first cohort on", level=1.0, history=0)) <= len(SEEDS)
+
+
+@pytest.mark.parametrize(("drop", "group"), [(0.2, 200), (0.4, 200), (0.4, 2000)])
+def test_the_end_of_a_drop_is_told_and_only_the_end(drop: float, group: int) -> None:
+    world = World("ends", group, drop=drop, lasts=200, again=1.1)
+    found = measure(world, "sequential", streams=15, seeds=SEEDS)
+    assert found.slips <= 0.2
+    assert found.recovery() <= 15
+    assert found.recovery(0.9) <= 30
+
+
 @pytest.mark.parametrize("rule", ["earlier", "like weekdays", "control"])
 def test_a_relative_drop_is_found(rule: str) -> None:
     found = measure(World(rule, rule=rule, drop=0.4), "sequential", streams=15, seeds=SEEDS)

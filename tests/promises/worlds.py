@@ -46,6 +46,9 @@ class World:
         outages: days on which two thirds of all events are lost.
         told: whether the outages are found by the volume of the stream.
         former: there was a drop of 20 % before, of 14 days, 30 days before the drop.
+        history: cohorts before the drop, or before false alarms are counted.
+        lasts: cohorts of the drop.
+        again: the usual mean after the drop, as a share of the bound, for `TIME` cohorts; None: it lasts to the end.
     """
 
     name: str
@@ -66,6 +69,9 @@ class World:
     outages: tuple[int, ...] = ()
     told: bool = True
     former: bool = False
+    history: int = BEFORE
+    lasts: int = TIME
+    again: float | None = None
 
     @property
     def steady(self) -> World:
@@ -75,7 +81,9 @@ class World:
     @property
     def days(self) -> int:
         """Cohorts in all."""
-        return BEFORE + (YEAR if self.drop is None else TIME)
+        if self.drop is None:
+            return self.history + YEAR
+        return self.history + self.lasts + (0 if self.again is None else TIME)
 
     def means(self) -> NDArray[np.float64]:
         """The mean of each cohort, before chance."""
@@ -86,9 +94,11 @@ class World:
             mean *= kind / kind[:7].mean()
         if self.drop is not None:
             low = (1.0 - self.drop) * (self.bound if self.rule == "below" else self.bound * self.level)
-            mean[BEFORE:] = low
+            mean[self.history :] = low
             if self.former:
-                mean[BEFORE - 44 : BEFORE - 30] = 0.8 * self.bound
+                mean[self.history - 44 : self.history - 30] = 0.8 * self.bound
+            if self.again is not None:
+                mean[self.history + self.lasts :] = self.again * self.bound
         return mean
 
     def stream(self, rng: np.random.Generator) -> list[Observation]:

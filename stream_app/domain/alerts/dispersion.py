@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 LEAST = 8
 #: Cells that are looked at, the latest: thirteen weeks of days, so that what is long past does not count.
 MOST = 91
+#: A stream of fewer cells may have dropped while it was learnt: a step of its mean is taken out.
+YOUNG = 2 * LEAST
+#: F of a step that is beyond doubt, at many degrees of freedom; about the 0.1 % quantile.
+_STEP = 12.0
 #: The chance that the bound is below the truth, about.
 LOW = 0.05
 _Z = NormalDist().inv_cdf(LOW)
@@ -38,12 +42,13 @@ def chi_square_low(freedom: int) -> float:
     return float(freedom * max(1.0 - part + _Z * math.sqrt(part), 1e-3) ** 3)
 
 
-def overdispersion(cells: Sequence[Observation], season: int = 1) -> float | None:
+def overdispersion(cells: Sequence[Observation], season: int = 1, *, stepped: bool = False) -> float | None:
     """The upper bound of rho from closed cells; None: there are too few of them.
 
     Args:
         cells: of one stream, shares with their counts.
         season: cohorts so many periods apart are alike and have a mean of their own.
+        stepped: the mean may have made a step; without a season only.
     """
     freedom = len(cells) - min(season, len(cells))
     if freedom < LEAST - 1:
@@ -51,13 +56,29 @@ def overdispersion(cells: Sequence[Observation], season: int = 1) -> float | Non
     count = np.array([cell.count for cell in cells], np.float64)
     group = np.array([cell.group for cell in cells], np.float64)
     if season == 1:
-        mean: NDArray[np.float64] | float = (count.sum() + 0.5) / (group.sum() + 1.0)
+        step = _step(count, group) if stepped else len(cells)
+        kind = (np.arange(len(cells)) >= step).astype(np.intp)
+        freedom -= 2 * int(kind[-1])  # a further mean, and where the step is
     else:
-        kinds, phase = np.unique([cell.cohort % season for cell in cells], return_inverse=True)
+        kinds, kind = np.unique([cell.cohort % season for cell in cells], return_inverse=True)
         freedom = len(cells) - len(kinds)
-        mean = ((np.bincount(phase, count) + 0.5) / (np.bincount(phase, group) + 1.0))[phase]
+    mean = ((np.bincount(kind, count) + 0.5) / (np.bincount(kind, group) + 1.0))[kind]
     pearson = (count - group * mean) ** 2 / (group * mean * (1.0 - mean))
     return largest(pearson, group - 1.0, freedom)
+
+
+def _step(count: NDArray[np.float64], group: NDArray[np.float64]) -> int:
+    """Where the mean makes a step that is beyond doubt: the place of the first cell after it; their number for none."""
+    cells = len(count)
+    counts, groups = np.cumsum(count), np.cumsum(group)
+    mean = counts[-1] / groups[-1]
+    # By place: what a step there explains of the sum of squares.
+    explained = (counts[:-1] - mean * groups[:-1]) ** 2 * groups[-1] / (groups[:-1] * (groups[-1] - groups[:-1]))
+    best = int(explained.argmax())
+    rest = float((group * (count / group - mean) ** 2).sum()) - float(explained[best])
+    # Never less than coin tosses vary: few cells may be alike by chance.
+    noise = max(rest / (cells - 2), mean * (1.0 - mean))
+    return best + 1 if explained[best] > _STEP / (1.0 - 4.0 / (cells - 2)) * noise else cells
 
 
 def largest(pearson: NDArray[np.float64], weight: NDArray[np.float64], freedom: int) -> float:

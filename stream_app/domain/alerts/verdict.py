@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stream_app.domain.alerts.change import Reason
-from stream_app.domain.alerts.dispersion import LEAST, MOST, overdispersion
+from stream_app.domain.alerts.dispersion import LEAST, MOST, YOUNG, overdispersion
 from stream_app.domain.alerts.relative import concurrent, settled, shared_overdispersion, usual, widened
 from stream_app.domain.alerts.rule import Side, Test
-from stream_app.domain.alerts.sequential import Evidence, advance, alternatives, mean_of, recovering
+from stream_app.domain.alerts.sequential import DROPS, Evidence, advance, alternatives, mean_of, recovering
 from stream_app.domain.periods import Grain
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ DAYS = {
 }  # fmt: skip
 #: A drop is over when that speaks so many times better for the good mean than for the drop's.
 RECOVERED_AT = math.log(20.0)
+#: What is over is told apart from this drop at least, however deep it was: half of the way back is not the way back.
+_SHALLOW = DROPS.index(0.9)
 #: However large the budget, an alarm needs evidence of 20 to 1.
 _LARGEST_ALPHA = 0.05
 
@@ -144,7 +146,11 @@ def _rho(
         season = rule.baseline.season if rule.baseline is not None else 1
         least = LEAST + season - 1
         cells = settled(past, _suspected(evidence), least)
-        rho = overdispersion(cells[-MOST:], season) if other is None else shared_overdispersion(cells, alike)
+        young = season == 1 and len(cells) < YOUNG
+        if other is not None:
+            rho = shared_overdispersion(cells, alike)
+        else:
+            rho = overdispersion((past if young else cells)[-MOST:], season, stepped=young)
     if rho is None or other is None:
         return rho
     return widened(rho, mean_of(bound.value), now.group, bound.factor, other, own=own)
@@ -181,9 +187,10 @@ def _by_evidence(rule: Rule, now: Observation, bound: _Bound, evidence: Evidence
 def _while_firing(rule: Rule, now: Observation, bound: _Bound, evidence: Evidence, rho: float) -> Verdict:
     null, count = mean_of(bound.value), _count(rule, now)
     drops = alternatives(null, rule.side, rho)
-    good = null if math.isnan(rule.resolve) else mean_of(rule.resolve)
-    recovery = recovering(evidence, count, now.group, good=(good, rho), bad=drops[evidence.strongest])
-    if recovery >= RECOVERED_AT:
+    resolve = bound.value if math.isnan(rule.resolve) else rule.resolve
+    bad = drops[max(evidence.strongest, _SHALLOW)]
+    recovery = recovering(evidence, count, now.group, good=(mean_of(resolve), rho), bad=bad)
+    if recovery >= RECOVERED_AT and not _past(rule, now.value, resolve):
         return _sequential(bound, evidence, Reason.RECOVERED, breach=False, recovered=True)
     if recovery <= 0.0:  # what may be the recovery must not tell how deep the drop was
         evidence = advance(evidence, now.cohort, count, now.group, null=null, alternatives=drops, rho=rho, anew=False)

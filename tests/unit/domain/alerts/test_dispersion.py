@@ -83,3 +83,26 @@ def test_a_share_that_never_moves_has_no_overdispersion(count: int) -> None:
 def test_the_wildest_history_has_a_bound() -> None:
     rho = overdispersion([cell(i, 10_000_000 * (i % 2), 10_000_000) for i in range(30)])
     assert rho == 0.5
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.005, 0.05])
+@pytest.mark.parametrize("cells", [8, 12, 15, 40])
+def test_looking_for_a_step_makes_the_bound_hardly_less_safe(cells: int, rho: float) -> None:
+    rng = np.random.default_rng(11)
+    bounds = [overdispersion(history(rng, cells, 500, 0.3, rho), stepped=True) for _ in range(600)]
+    assert np.mean([bound is None or bound < rho for bound in bounds]) <= 2 * LOW
+
+
+@pytest.mark.parametrize("before", [2, 4, 6])
+def test_a_step_while_a_stream_is_learnt_is_no_overdispersion(before: int) -> None:
+    rng = np.random.default_rng(12)
+    both = [*history(rng, before, 1000, 0.36, 0.0), *history(rng, LEAST - before, 1000, 0.2, 0.0)]
+    with_step, without = overdispersion(both), overdispersion(both, stepped=True)
+    assert with_step is not None
+    assert without is not None
+    assert without < 0.02 < 0.03 < with_step
+
+
+def test_a_step_in_cells_that_are_all_alike_is_taken_out_too() -> None:
+    cells = [cell(i, 300 if i < 4 else 200, 1000) for i in range(LEAST)]
+    assert overdispersion(cells, stepped=True) == 0.0

@@ -241,6 +241,41 @@ def test_a_drop_that_lasts_does_not_recover() -> None:
     assert not any(one.recovered for one in verdicts)
 
 
+@pytest.mark.parametrize("side", [Side.BELOW, Side.ABOVE])
+def test_half_of_the_way_back_is_not_the_way_back(side: Side) -> None:
+    low = side is Side.BELOW
+    past = wavering(60, mean=0.36 if low else 0.24)
+    bound = 0.3
+    deep, half, good = (0.15, 0.26, 0.34) if low else (0.45, 0.34, 0.26)
+    shares = [deep] * 10 + [half] * 60 + [good] * 20
+    verdicts = course(sequential(side=side, below=bound, resolve=bound), past, after(past, *shares))
+    assert any(one.breach for one in verdicts[:10])
+    assert not any(one.recovered for one in verdicts[:70])
+    assert any(one.recovered for one in verdicts[70:])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_cohort_on_the_bad_side_ends_an_alert(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    past = wavering(60, group=200, seed=seed)
+    shares = np.concatenate([rng.beta(24, 76, 20), rng.beta(30, 70, 60)])
+    watched = sequential(resolve=0.32)
+    then = after(past, *shares, group=200)
+    ended = [now.value for now, one in zip(then, course(watched, past, then), strict=True) if one.recovered]
+    assert all(value >= 0.32 for value in ended)
+
+
+@pytest.mark.parametrize("before", range(13))
+@pytest.mark.parametrize("group", [240, 1000])
+def test_a_drop_while_the_stream_is_learnt_is_found(before: int, group: int) -> None:
+    rng = np.random.default_rng(before)
+    shares = [*rng.beta(71, 126, before), *rng.beta(36, 164, 30)]
+    verdicts = course(sequential(), [], after([], *shares, group=group))
+    fired = next((i for i, one in enumerate(verdicts) if one.breach), None)
+    assert fired is not None
+    assert before <= fired <= before + 20
+
+
 def test_a_rise_is_found_above() -> None:
     past = wavering(60, mean=0.04)
     up = sequential(side=Side.ABOVE, below=0.05, resolve=0.05)
