@@ -76,6 +76,7 @@ def source_config(
             minor_units=s.minor_units,
             actor=s.actor,
             conditions=s.conditions,
+            seconds=False,
         ),
         letter_limit=letter_limit,
         partitions=partitions,

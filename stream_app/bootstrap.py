@@ -80,6 +80,8 @@ class Service:
         for definition in settings.definitions:
             if definition.counted:  # from 0 on: a rate of what begins with its first value misses that one
                 self.metrics.corrected_cells.labels(definition.name)
+        for topic in self.names.sources:
+            self.metrics.records_lost.labels(topic)
         self.health = HealthBoard()
         self._kafka: dict[str, object] = {"bootstrap_servers": settings.bootstrap_servers, "client_id": settings.app_id}
         self._fingerprint = of_figures(settings.fingerprint)
@@ -119,7 +121,7 @@ class Service:
             status=self.status, top=settings.top_values, follow=FOLLOW_SECONDS, ask=self._ask,
             observe=self._observer.census, kept=kept_by(settings), currency=settings.currency,
             minor_units=settings.minor_units, command=self.alerting.command, api_token=settings.api_token,
-            rules=lambda: [rule.name for rule in self.alerting.rulebook.rules],
+            rules=lambda: [rule.name for rule in self.alerting.rulebook.rules], dimensions=settings.dimensions,
             slack_actions=self.alerting.slack_actions.handle if self.alerting.slack_actions else None,
         )  # fmt: skip
         await self.web.start()

@@ -43,7 +43,10 @@ async def _check(settings: Settings) -> int:
 
 
 async def _check_rules(settings: Settings) -> str:
-    return f"{len(_rules(settings).rules)} rules"
+    found = _rules(settings)
+    for doubt in found.doubts:
+        print(f"rules: doubtful: {doubt}", file=sys.stderr)  # noqa: T201
+    return f"{len(found.rules)} rules"
 
 
 def _rules(settings: Settings) -> RuleSet:

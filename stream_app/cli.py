@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
         return [*self._option_string_actions, *(option for parser in inner for option in parser.options)]
 
     def error(self, message: str) -> NoReturn:
-        """Exit with code 2, the usage and the message."""
+        """Exit with code 2, the message and where the usage is to be had."""
         word, known = "", []
         if found := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
             word, known = found[1], re.findall(r"[\w-]+", found[2])
@@ -78,7 +78,24 @@ class _Parser(argparse.ArgumentParser):
             word = next((w for w in message.split() if w.startswith("-")), "").partition("=")[0]
             known = self.options
         close = difflib.get_close_matches(word, known, 1)
-        super().error(f"{message}; did you mean {close[0]}?" if close else message)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        self.exit(EXIT_WRONG, f"{self.prog}: {message}{hint}\nsee `{self.prog} --help`\n")
+
+
+class _Paragraphs(argparse.HelpFormatter):
+    """Keeps the paragraphs of a text apart."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(super(_Paragraphs, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+
+
+_RUN_MORE = """\
+Settings: options come before environment variables (STREAM_APP_<NAME>), these before the file (--config FILE or
+STREAM_APP_CONFIG), the file before the default. docs/settings.md lists them all.
+
+Exit codes: 0 stopped as asked; 1 gave up on something that a restart mends, as the log says: have a supervisor restart
+it; 2 something has to be corrected first, which the message names.
+"""
 
 
 def parsers() -> tuple[_Parser, dict[str, _Parser]]:
@@ -86,18 +103,43 @@ def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(
         prog="stream-app",
         description="Exact retention and churn from the events you already have in Kafka.",
-        epilog="Every setting also has an environment variable STREAM_APP_<NAME>; see the README.",
+        epilog="Every setting also has an environment variable STREAM_APP_<NAME>; see docs/settings.md.",
     )
     parser.add_argument("--version", action="version", version=f"stream-app {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
-    run = commands.add_parser("run", help="read events from Kafka, serve figures, raise alerts")
-    demo = commands.add_parser("demo", help="the whole service on this machine, with real and simulated events")
-    check = commands.add_parser("check", help="check configuration, rules and connections, then exit")
-    rebuild = commands.add_parser(
-        "rebuild", help="count anew from the source topics, then have the service switch over"
+    run = commands.add_parser(
+        "run",
+        help="read events from Kafka, serve figures, raise alerts",
+        description="Read events from Kafka, serve figures on the web and raise alerts, until Ctrl-C or SIGTERM. Each "
+        "process is one worker of the service.",
+        epilog=_RUN_MORE,
+        formatter_class=_Paragraphs,
     )
-    figures = commands.add_parser("analyze", help="every figure of the events in a file, without Kafka")
+    demo = commands.add_parser(
+        "demo",
+        help="the whole service on this machine, with real and simulated events",
+        description="Play a real purchase log and a simulated product, whose users stop coming back, through the whole "
+        "service on this machine. It ends on Ctrl-C.",
+    )
+    check = commands.add_parser(
+        "check",
+        help="check configuration, rules and connections, then exit",
+        description="Try configuration, rules, broker, topics, Redis and everybody whom alerts go to one by one, and "
+        "say what is wrong. Nothing is changed or sent; the exit code is 2 if anything is wrong.",
+    )
+    rebuild = commands.add_parser(
+        "rebuild",
+        help="count anew from the source topics, then have the service switch over",
+        description="Count the source topics anew under these settings, beside the running service, and have the "
+        "service go on with that. Interrupted, it leaves the service as it was, and goes on when called again.",
+    )
+    figures = commands.add_parser(
+        "analyze",
+        help="every figure of the events in a file, without Kafka",
+        description="Count a figure of the events in a file, as the service would, without Kafka. Prints tables, or "
+        "JSON, and writes pictures.",
+    )
 
     connecting = ((run, ["--broker"]), (check, ["--broker"]), (rebuild, ["--broker"]), (demo, ["--broker", "--kafka"]))
     for command, broker in connecting:
@@ -116,7 +158,13 @@ def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     demo.add_argument("--once", action="store_true", help="exit when everything is through, with a summary")
     demo.add_argument("--json", action="store_true", help="with --once: the purchase log's monthly matrix as JSON")
-    demo.add_argument("--port", dest="web_port", metavar="N", help="port of the page")
+    for command in (run, demo):
+        command.add_argument(
+            "--port",
+            dest="web_port",
+            metavar="N",
+            help="port of the page (default: 8000, or as set); 0 takes a free one",
+        )
     add_options(figures)
     named = {"run": run, "demo": demo, "check": check, "rebuild": rebuild, "analyze": figures}
     return parser, named | cli_alerts.add_parsers(commands) | cli_backtest.add_parsers(commands)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import getpass
 import os
 import shutil
@@ -28,23 +29,48 @@ _PATIENCE, _EVERY = 10.0, 0.2
 
 def add_parsers(commands: Any) -> dict[str, Any]:
     """Adds the sub-commands; gives their parsers by name."""
-    alerts = commands.add_parser("alerts", help="the alerts of a running service: what fires, and what happened")
+    alerts = commands.add_parser(
+        "alerts",
+        help="the alerts of a running service: what fires, and what happened",
+        description="Ask a running service which alerts fire, are pending or cannot be judged, the worst first, and "
+        "which silences are in force; with `history`, what happened.",
+    )
     _reading(alerts)
-    parts = alerts.add_subparsers(dest="action", metavar="[history]")
-    history = parts.add_parser("history", help="past changes, latest first")
+    parts = alerts.add_subparsers(dest="action", metavar="history", title="instead of what is now")
+    alerts.usage = "%(prog)s [-h] [--url URL] [--config FILE] [--json] [history ...]"  # it may be left out
+    history = parts.add_parser(
+        "history",
+        help="what happened, latest first",
+        description="Past changes of alerts, silences and acknowledgements, latest first; all, or those that are asked "
+        "for.",
+    )
     _reading(history, inner=True)
+    history.add_argument(
+        "--kind",
+        metavar="KIND",
+        help="only this: change (of state), health (no data, errors), silence, acknowledgement",
+    )
     history.add_argument("--rule", metavar="NAME", help="of this rule only")
     _segment(history, "of segments with this value only")
     history.add_argument("--state", metavar="STATE", help="to this state only: firing, resolved, pending or inactive")
-    history.add_argument("--from", dest="begin", metavar="INSTANT", help="judged from here on: a date, or RFC 3339")
-    history.add_argument("--until", metavar="INSTANT", help="judged before")
+    history.add_argument(
+        "--from", dest="begin", metavar="INSTANT", help="judged or asked from here on: a date, or RFC 3339"
+    )
+    history.add_argument("--until", metavar="INSTANT", help="judged or asked before")
     history.add_argument("--last", metavar="N", default="100", help="the latest N (default: 100)")
 
     silence = commands.add_parser(
-        "silence", help="keep alerts from being told for a while; they are judged all the same"
+        "silence",
+        help="keep alerts from being told for a while; they are judged all the same",
+        description="Keep alerts of a running service from being told for a while. They are judged all the same; what "
+        "still fires at the end is told then. Needs the service's api_token (STREAM_APP_API_TOKEN, or --config).",
     )
     parts = silence.add_subparsers(dest="action", metavar="add|list|end", required=True)
-    add = parts.add_parser("add", help="begin a silence")
+    add = parts.add_parser(
+        "add",
+        help="begin a silence",
+        description="Begin a silence: of a rule, of a segment, of both, or of every alert. Prints its ID.",
+    )
     add.add_argument("--rule", metavar="NAME", help="of this rule only")
     _segment(add, "of segments with this value only")
     add.add_argument("--all", action="store_true", help="of every alert, where neither rule nor segment is given")
@@ -53,15 +79,29 @@ def add_parsers(commands: Any) -> dict[str, Any]:
     until.add_argument("--until", metavar="INSTANT", help="until when: a date, or RFC 3339")
     add.add_argument("--from", dest="begin", metavar="INSTANT", help="when it begins (default: now)")
     add.add_argument("--reason", metavar="TEXT", required=True, help="why, for those who wonder")
-    shown = parts.add_parser("list", help="silences in force and to come")
+    shown = parts.add_parser(
+        "list", help="silences in force and to come", description="List the silences in force and to come."
+    )
     shown.add_argument("--all", action="store_true", help="and those that have ended lately")
-    end = parts.add_parser("end", help="end a silence before its time")
+    end = parts.add_parser(
+        "end",
+        help="end a silence before its time",
+        description="End a silence before its time: what still fires is told then.",
+    )
     end.add_argument("id", metavar="ID", help="as `silence list` shows it")
     end.add_argument("--reason", metavar="TEXT", help="why")
 
-    acknowledge = commands.add_parser("acknowledge", help="say that you have seen a rule's firing alerts")
-    acknowledge.add_argument("rule", metavar="RULE", help="its name")
+    acknowledge = commands.add_parser(
+        "acknowledge",
+        help="say that you have seen a rule's firing alerts",
+        description="Say that you have seen a rule's firing alerts: they are not repeated until they are good again, "
+        "or until the end that you give. Needs the service's api_token (STREAM_APP_API_TOKEN, or --config).",
+    )
+    acknowledge.add_argument("rule", metavar="RULE", help="name of the rule, as `stream-app alerts` shows it")
     _segment(acknowledge, "of segments with this value only")
+    until = acknowledge.add_mutually_exclusive_group()
+    until.add_argument("--for", dest="span", metavar="SPAN", help="how long, such as 2h (default: until it is good)")
+    until.add_argument("--until", metavar="INSTANT", help="until when: a date, or RFC 3339")
     acknowledge.add_argument("--reason", metavar="TEXT", help="what you make of it")
     for parser in (add, shown, end, acknowledge):
         _reading(parser, json=parser is shown)
@@ -116,6 +156,7 @@ def _history(client: Client, args: argparse.Namespace) -> None:
     from stream_app.cli_alerts_text import history
 
     named = (
+        ("kind", args.kind),
         ("rule", args.rule),
         ("state", args.state),
         ("from", args.begin),
@@ -164,7 +205,8 @@ def _acknowledge(client: Client, args: argparse.Namespace) -> None:
     from stream_app.cli_alerts_text import acknowledged
 
     segment = _pairs(args)
-    wanted = {"rule": args.rule, "segment": segment or None, "reason": args.reason, "author": _author(args)}
+    wanted = {"rule": args.rule, "segment": segment or None, "for": args.span, "until": args.until,
+              "reason": args.reason, "author": _author(args)}  # fmt: skip
 
     def meant() -> list[dict[str, Any]]:
         return [
@@ -172,10 +214,18 @@ def _acknowledge(client: Client, args: argparse.Namespace) -> None:
             if row["rule"] == args.rule and segment.items() <= row["segment"].items()
         ]  # fmt: skip
 
-    client.post("/api/v1/alerts/acknowledge", _given(wanted))
+    ends = client.post("/api/v1/alerts/acknowledge", _given(wanted))["command"]["ends"]
     # Those that fire only since then, or are good again, are not waited for.
-    rows = _seen(lambda: [row for row in meant() if row["acknowledged"]], "the acknowledgement")
+    rows = _seen(lambda: [row for row in meant() if _lasts(row["acknowledged"], ends)], "the acknowledgement")
     print(acknowledged(rows))
+
+
+def _lasts(acknowledged: Mapping[str, Any] | None, ends: int | None) -> bool:
+    """Whether somebody has acknowledged it, until then (ms) or longer; None: until it is good again."""
+    if acknowledged is None:
+        return False
+    until = acknowledged.get("ends")
+    return until is None or (ends is not None and dt.datetime.fromisoformat(until).timestamp() * 1000 >= ends)
 
 
 def _silence(client: Client, name: str) -> dict[str, Any] | None:

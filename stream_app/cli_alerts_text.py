@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stream_app.domain.alerts.change import Change
+from stream_app.domain.alerts.command import Action
+from stream_app.domain.alerts.history import OF_ALERTS, Kind, kind_of
 from stream_app.notifiers.terms import money, percents, term, values
 from stream_app.notifiers.wording import clean
 from stream_app.reports.grid import grid
@@ -32,11 +34,17 @@ def alerts(answer: Mapping[str, Sequence[Row]]) -> str:
 
 
 def history(answer: Mapping[str, Sequence[Row]], width: int | None) -> str:
-    """A table of past changes."""
+    """A table of what happened: a line a change, silence or acknowledgement."""
     rows = []
     for row in answer["history"]:
+        if kind_of(row) not in OF_ALERTS:
+            rows.append([_instant(row["at"]), _rule(row), _segment(row["segment"]), _done(row), "-", "-", "-", "-",
+                         _said(row)])  # fmt: skip
+            continue
         change = Change.from_json(row)
         state = change.state.value if change.health == "ok" else f"{change.state.value}, {change.health.value}"
+        if kind_of(row) == Kind.HEALTH:  # its state is what it was
+            state = change.reason.value.replace("_", " ")
         shown = _values(change, change.value, change.threshold)
         rows.append([change.at, change.rule, _segment(change.segment), state, *shown, f"{change.group:,}",
                      change.cohort, change.reason.value])  # fmt: skip
@@ -69,8 +77,9 @@ def about(silence: Row) -> str:
 
 def acknowledged(rows: Sequence[Row]) -> str:
     """Which alerts somebody has seen."""
-    named = [f"  {_segment(row['segment'])}: {_said(row['acknowledged'])}" for row in rows]
-    return "\n".join([f"Acknowledged until it is good again, {rows[0]['rule']}:", *named])
+    named = [f"  {_segment(row['segment'])}: {_until(row['acknowledged'])}" for row in rows]
+    until = "" if any(row["acknowledged"].get("ends") for row in rows) else " until it is good again"
+    return "\n".join([f"Acknowledged{until}, {rows[0]['rule']}:", *named])
 
 
 def _alert(row: Row) -> list[str]:
@@ -83,7 +92,7 @@ def _alert(row: Row) -> list[str]:
         lines += _now(row)
     elif row["state"] == "pending" and "figure" in row:
         change = Change.from_json({"count": None, **row, "id": "", "to": (), "ends": None})
-        lines += [_figures(change), f"  since {change.began or change.cohort}; not for long enough yet to be told of"]
+        lines += [_figures(change), f"  since {change.began or change.cohort}; pending, not reported yet"]
     if row.get("held") in _HELD:
         lines.append(f"  not told yet: {_HELD[row['held']]}")
     if row.get("advice"):
@@ -92,8 +101,7 @@ def _alert(row: Row) -> list[str]:
         lines.append(f"  not judged: {row.get('note') or _NO_DATA}")
     for mark, verb in (("acknowledged", "acknowledged by"), ("silenced", "silenced by")):
         if row.get(mark):
-            until = f", until {_instant(row[mark]['ends'])}" if row[mark].get("ends") else ""
-            lines.append(f"  {verb} {_said(row[mark])}{until}")
+            lines.append(f"  {verb} {_until(row[mark])}")
     return lines
 
 
@@ -139,6 +147,18 @@ def _line(silence: Row) -> str:
 
 def _said(who: Row) -> str:
     return f"{who['author']}: {who['reason']}" if who.get("reason") else str(who["author"])
+
+
+def _until(who: Row) -> str:
+    return _said(who) + (f", until {_instant(who['ends'])}" if who.get("ends") else "")
+
+
+def _done(row: Row) -> str:
+    """What somebody did: `silenced until 2026-11-22T19:12:36Z`."""
+    if row["action"] == Action.UNSILENCE:
+        return "silence ended"
+    until = f" until {_instant(row['ends'])}" if row["ends"] else ""
+    return f"{'silenced' if row['action'] == Action.SILENCE else 'acknowledged'}{until}"
 
 
 def _instant(text: str) -> str:

@@ -37,10 +37,13 @@ _PARAMETERS = (
     ("from", "INSTANT", "leave out cohorts and periods that begin before: a date, or 1997-07-01T00:00:00Z"),
     ("until", "INSTANT", "leave out events from here on, and close every period before it (default: the last event)"),
     ("segment", "DIM", "a table for each value of this dimension"),
-    ("top", "N", "how many of its largest values are shown, the rest as (other) (default: 20)"),
+    ("top", "N", "show the N largest values, the rest as (other) (default: 20)"),
     ("window", "DAYS", "the inactivity window, or of monthly activity (default: 30, or of the definition)"),
     ("last", "N", "only the latest cohorts, periods or days (default: all)"),
 )  # fmt: skip
+
+#: Endings of files that say that they are pictures.
+_PICTURES = frozenset({"png", "svg", "svgz", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff", "pdf", "ps", "eps"})
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -64,8 +67,13 @@ def add_counting(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="settings, YAML: definitions, time zone and the like; options come before it"
     )
     counting.add_argument("--timezone", metavar="ZONE", type=_typed(values.timezone), help="IANA name (default: UTC)")
-    counting.add_argument("--week-start", metavar="DAY", choices=WEEKDAYS, help="(default: monday)")
-    counting.add_argument("--currency", metavar="CODE", type=_typed(values.currency), help="(default: USD)")
+    counting.add_argument(
+        "--week-start", metavar="DAY", choices=WEEKDAYS, help="day a week begins, monday to sunday (default: monday)"
+    )
+    counting.add_argument(
+        "--currency", metavar="CODE", type=_typed(values.currency),
+        help="reporting currency, ISO 4217 (default: USD)",
+    )  # fmt: skip
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -125,16 +133,32 @@ def reading_of(args: argparse.Namespace) -> Reading:
     return Reading(args.format, fields("--map", args.map), fields("--set", args.set))
 
 
+def pictures(args: argparse.Namespace) -> dict[str, Path]:
+    """The files to write pictures into, by form.
+
+    Raises:
+        ConfigurationError: one is named as a picture of another form, or its directory is not there.
+    """
+    found = {form: Path(path) for form, path in (("png", args.png), ("svg", args.svg)) if path is not None}
+    for form, path in found.items():
+        ending = path.suffix.lower().removeprefix(".")
+        if ending in _PICTURES and ending != form:
+            other = f"write --{ending} for that, or " if ending in ("png", "svg") else ""
+            raise ConfigurationError(
+                f"--{form}: {str(path)!r} is named as a picture of another form; {other}name it {path.stem}.{form}"
+            )
+        if not path.absolute().parent.is_dir():
+            raise _unwritten(form, path, "there is no such directory")
+    return found
+
+
 def analyze(run: Callable[..., Mapping[str, Any]], args: argparse.Namespace) -> None:
     """Counts a file, prints the answer and writes the pictures.
 
     Raises:
         StreamAppError: something is wrong that the message names.
     """
-    pictures = {form: Path(path) for form, path in (("png", args.png), ("svg", args.svg)) if path is not None}
-    for form, path in pictures.items():  # before a long file is read
-        if not path.absolute().parent.is_dir():
-            raise _unwritten(form, path, "there is no such directory")
+    wanted = pictures(args)  # before a long file is read
     show = None
     if sys.stderr.isatty():
         from stream_app.offline import Bar
@@ -150,7 +174,7 @@ def analyze(run: Callable[..., Mapping[str, Any]], args: argparse.Namespace) -> 
         raise ConfigurationError(
             f"FILE: {args.file!r} cannot be read: {error.strerror or error}; correct it"
         ) from error
-    for form, path in pictures.items():
+    for form, path in wanted.items():
         _write_picture(answer, form, path)
     if args.json:
         print(orjson.dumps(answer).decode())

@@ -234,7 +234,16 @@ STREAM = [
         "ops",
         {"{{reason}}": rate("stream_app_records_dead_lettered_total", "reason")},
     ),
-    lines("Lag", "Records not read yet", "short", {"{{topic}}": "sum by (topic) (stream_app_lag_records)"}).min(0),
+    lines(
+        "Lag and losses",
+        "Records not read yet, and those that the topic's retention deleted before they were read since the workers "
+        "started",
+        "short",
+        {
+            "{{topic}}": "sum by (topic) (stream_app_lag_records)",
+            "lost": "sum(stream_app_records_lost_total) or vector(0)",
+        },
+    ).min(0),
     lines(
         "Watermark lag",
         "Event time behind the wall clock",

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stream_app.domain.alerts import AlertState, Group, Silence
+from stream_app.domain.alerts import AlertState, Group, Silence, alert_key
 from stream_app.engine.tables import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from stream_app.domain.alerts import Change
     from stream_app.engine.tables import Tenure
 
 T = TypeVar("T")
 
-#: The tables: what is known of alerts, and their past changes by number.
+#: The tables: what is known of alerts, and what happened by number.
 TABLE, HISTORY_TABLE = "alert-states", "alert-history"
-#: Past changes kept.
+#: Rows of the history that are kept.
 HISTORY = 10_000
 #: Keys of the table of states that are no alerts: no rule name begins with a NUL character.
 _RULES, _WATERMARK, _COMMANDS = "\0rules", "\0watermark", "\0commands"
@@ -59,10 +58,10 @@ class AlertRows:
         of = self._parsed.of
         return {key: of(key, s, AlertState.from_json) for key, s in self._table.items() if not key.startswith("\0")}
 
-    def state(self, key: str) -> AlertState | None:
-        """The state of one alert."""
-        stored = self._table.get(key)
-        return None if stored is None else AlertState.from_json(stored)
+    def states_of(self, rules: Iterable[str]) -> dict[str, AlertState]:
+        """The states of the alerts of some rules, by key of the alert."""
+        of, begins = self._parsed.of, tuple(alert_key(rule, {}).removesuffix("]") for rule in rules)
+        return {key: of(key, s, AlertState.from_json) for key, s in self._table.items() if key.startswith(begins)}
 
     @property
     def groups(self) -> dict[str, Group]:
@@ -90,7 +89,7 @@ class AlertRows:
 
     @property
     def history(self) -> list[Mapping[str, Any]]:
-        """Past changes, oldest first."""
+        """What happened, oldest first: rows as in `domain.alerts.history`."""
         return [*self._table.get(_FORMER_HISTORY, []), *(self._past[key] for key in sorted(self._past))]
 
     @property
@@ -107,18 +106,21 @@ class AlertRows:
     def since(self, watched: Mapping[str, str], watermark: int | None) -> dict[str, int]:
         """By rule, and by rule and what it watches, the instant (ms) up to which cells were history when it came.
 
-        Of them only the outcome is told. A rule that comes to watch other segments has no older alerts of those.
+        Of them only the outcome is told. A rule that comes to watch other segments has no older alerts of those. What
+        is not watched is not in it: should it be watched again, all until then is history.
 
         Args:
             watched: by rule, the segments it watches, as text.
             watermark: that of now (ms).
         """
         known = self._table.get(_RULES)
-        since: dict[str, int] = dict(known or {})
+        before: dict[str, int] = dict(known or {})
+        since: dict[str, int] = {}
         for name, segments in watched.items():
-            begin = since.setdefault(name, 0 if known is None else watermark or 0)
-            others = any(key.startswith(f"{name}\0") for key in since)
-            since.setdefault(f"{name}\0{segments}", (watermark or 0) if others else begin)
+            begin = since[name] = before.get(name, 0 if known is None else watermark or 0)
+            others = any(key.startswith(f"{name}\0") for key in before)
+            own = f"{name}\0{segments}"
+            since[own] = before.get(own, (watermark or 0) if others else begin)
         return since
 
     @staticmethod
@@ -152,11 +154,11 @@ class AlertRows:
         """The row of how far commands were applied."""
         return self._changed({_COMMANDS: following})
 
-    def of_history(self, changes: Sequence[Change]) -> list[Row]:
-        """Rows of further changes; the oldest are forgotten."""
-        if not changes:
+    def of_history(self, lines: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Rows of what happened further, see `domain.alerts.history`; the oldest are forgotten."""
+        if not lines:
             return []
-        further = [change.to_json() for change in changes]
+        further = [*lines]
         keys = sorted(self._past)
         rows: list[Row] = []
         if _FORMER_HISTORY in self._table:

@@ -27,6 +27,9 @@ ERROR_AFTER = 600_000
 #: Milliseconds after which a figure that could not be had is asked for again.
 RETRY_AFTER = 10_000
 
+#: What is judged: a rule's name, its fingerprint and its segment, which the fingerprint leaves out.
+_Key = tuple[str, str, tuple[str, str] | None]
+
 
 class Figures:
     """Remembers how far each rule's figure has been looked at, so that a census is asked for once a closing.
@@ -41,30 +44,36 @@ class Figures:
 
     def __init__(self, look: Look, clock: Callable[[], int]) -> None:
         self._look, self._clock = look, clock
-        self._reached: dict[tuple[str, str], int | None] = {}
+        self._reached: dict[_Key, int | None] = {}
         self._failing: dict[str, int] = {}
         self.again: int | None = None
 
     def forget(self, *, again: bool = False) -> None:
-        """Everything is looked at anew; `again`: at once, else with the next closing."""
+        """Everything is looked at anew; `again`: at once, as the rules have changed, else with the next closing."""
         self._reached = {}
+        if not again:
+            self._failing = {}
         self.again = self._clock() if again else None
 
     async def courses(self, rules: Sequence[Rule], snapshot: Snapshot) -> dict[str, Course | str]:
         """The courses of the rules that may have something new; a figure that cannot be had for a while is an error."""
-        reached = {(r.name, r.fingerprint): last for r, last in zip(rules, frontier(rules, snapshot), strict=True)}
-        due = [r for r in rules if self._reached.get((r.name, r.fingerprint), -1) != reached[r.name, r.fingerprint]]
+        reached = {_key(r): last for r, last in zip(rules, frontier(rules, snapshot), strict=True)}
+        due = [r for r in rules if self._reached.get(_key(r), -1) != reached[_key(r)]]
+        names = {rule.name for rule in rules}
+        self._failing = {name: since for name, since in self._failing.items() if name in names}
+        # What is forgotten during the look stays so: what was found is noted where it was asked for.
+        noted, failing = self._reached, self._failing
         self.again = None  # not after the look: rules that change meanwhile are to be looked at again
         found = await self._look.courses(due, snapshot)
         now = self._clock()
         for rule in due:
             course = found[rule.name]
             if not isinstance(course, str):
-                self._failing.pop(rule.name, None)
-                self._reached[rule.name, rule.fingerprint] = reached[rule.name, rule.fingerprint]
+                failing.pop(rule.name, None)
+                noted[_key(rule)] = reached[_key(rule)]
                 continue
             self.again = now + RETRY_AFTER if self.again is None else min(self.again, now + RETRY_AFTER)
-            if now - self._failing.setdefault(rule.name, now) < ERROR_AFTER:
+            if now - failing.setdefault(rule.name, now) < ERROR_AFTER:
                 del found[rule.name]
                 log.info("Rule %s cannot be judged now: %s", rule.name, course)
         return found
@@ -102,3 +111,7 @@ class Figures:
         if isinstance(answer, str):
             log.info("The revenue at risk is not known: %s", answer)
         return answer
+
+
+def _key(rule: Rule) -> _Key:
+    return rule.name, rule.fingerprint, rule.segment

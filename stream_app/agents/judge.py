@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -30,12 +31,13 @@ from stream_app.domain.alerts import (
     apply,
     dispatch,
     evaluate,
-    outages,
+    flows,
     stream_steps,
     volumes,
+    watched_volumes,
 )
 from stream_app.domain.alerts.curves import curve
-from stream_app.domain.alerts.rule import STREAM_ALERTS, VOLUME
+from stream_app.domain.alerts.rule import STREAM_ALERTS
 from stream_app.domain.alerts.shown import shown
 from stream_app.domain.alerts.standings import view
 from stream_app.domain.events import rfc3339
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
     from stream_app.agents.look import Look, Threaded
     from stream_app.agents.rulebook import Rulebook
-    from stream_app.domain.alerts import Curve, Group, Outage
+    from stream_app.domain.alerts import Curve, Flows, Group, RuleSet
     from stream_app.domain.metrics import Snapshot
     from stream_app.domain.periods import Calendar
     from stream_app.engine.app import ServiceApp
@@ -72,7 +74,7 @@ class Judge:
         look: gives their figures.
         line: the record of a change in the alerts topic.
         owe: what the outbox of a tenure stores for notices.
-        show: shows what is firing, pending or cannot be judged; what changed; and the silences.
+        show: shows what is firing, pending or cannot be judged; the history; and the silences.
         calendar: the business time zone.
         clock: the wall clock (ms).
         withheld: told why a change was not told of, for each such change.
@@ -97,8 +99,7 @@ class Judge:
         self._line, self._owe, self._show = line, owe, show
         self._calendar, self._clock, self._withheld, self._thread = calendar, clock, withheld, thread
         self._judging, self._writing = asyncio.Lock(), asyncio.Lock()
-        self._volumes: Sequence[tuple[int, int]] = ()
-        self._outages: Sequence[Outage] = ()
+        self._flows: Flows | None = None
         self._seen: Snapshot | None = None
         self._moved: tuple[int | None, int] = (None, clock())
         self._of: Tenure | None = None
@@ -111,7 +112,7 @@ class Judge:
 
     @property
     def history(self) -> list[Mapping[str, Any]]:
-        """The latest changes, oldest first, ready for JSON."""
+        """What happened lately, oldest first: rows as in `domain.alerts.history`."""
         return self._rows(self._tables.tenure).history
 
     @property
@@ -129,10 +130,11 @@ class Judge:
             return None
         found = []
         for name, group in self._rows(self._tables.tenure).groups.items():
-            sending, _, promise = self._sending(name)
+            sending, to, promise = self._sending(name)
             notice = Notice(
                 group.root or "", name, NoticeKind.EDITED, rfc3339(self._clock()), (), root=group.root, to=group.to,
-                standing=view(group.members), labels=sending.labels, note=sending.note, promise=promise,
+                standing=view(group.members), labels=sending.labels if to else group.labels, note=sending.note,
+                promise=promise,
             )  # fmt: skip
             found.append(notice)
         return found
@@ -156,19 +158,21 @@ class Judge:
             book = self._rulebook.current
             stored = self._rows(tenure)
             courses = await self._figures.courses(book.rules, snapshot)
-            self._volumes = await self._thread(volumes, snapshot)
-            self._outages = await self._thread(outages, self._volumes, snapshot.calendar, book.quality.volume)
+            seen: Flows = await self._thread(_flows, book, snapshot)
             watched = {rule.name: "=".join(rule.segment or ()) for rule in book.rules}
-            watched |= {} if book.quality.volume is None else {VOLUME: ""}  # once it is turned on, what was is history
+            if book.quality.volume is not None:  # of a volume that comes to be watched, what was is history
+                watched |= dict.fromkeys(watched_volumes(seen), "")
             since = stored.since(watched, snapshot.watermark)
             quiet = stored.quiet_until(since, watched)
             steps: list[Step] = await self._thread(
                 evaluate, book.rules, courses, stored.states,
-                outages=self._outages, quiet_until=quiet, now=snapshot.watermark,
+                outages=seen.overall.outages, own_outages=seen.own_outages, quiet_until=quiet, now=snapshot.watermark,
             )  # fmt: skip
             steps = await self._figures.with_revenue(steps, snapshot)
             async with self._writing:
-                steps += self._stream(tenure, quiet.get(VOLUME))
+                if tenure is self._of:
+                    self._flows = seen  # not before: a tick does not know what is history
+                steps += self._stream(tenure, book, quiet)
                 rows = stored.of_judgement(since, snapshot.watermark)
                 await self._write(tenure, steps, courses, rows)
         await self.show()
@@ -189,7 +193,7 @@ class Judge:
         if again is not None and self._clock() >= again:
             await self.judge(latest)
         async with self._writing:
-            changed = await self._write(tenure, self._stream(tenure), {})
+            changed = await self._write(tenure, self._stream(tenure, self._rulebook.current), {})
         if changed:
             await self.show()
 
@@ -236,6 +240,7 @@ class Judge:
                 applied = apply(command, stored.silences, stored.groups, self._clock())
                 log.info("%s by %s: %s.", command.action.value.capitalize(), command.author or "somebody", applied.said)
                 rows += stored.of_silences(applied.silences, applied.gone)
+                rows += stored.of_history([] if applied.row is None else [applied.row])
                 groups = dict(applied.groups)
             await self._write(tenure, [], {}, rows, groups)
         await self.show()
@@ -258,28 +263,21 @@ class Judge:
     def _meet(self, tenure: Tenure, snapshot: Snapshot) -> None:
         """Notes when the watermark last moved; in a new tenure everything is looked at anew."""
         if tenure is not self._of:
-            self._of = tenure
+            self._of, self._flows = tenure, None
             self._figures.forget()
             self._moved = (snapshot.watermark, self._clock())
         elif snapshot.watermark != self._moved[0]:
             self._moved = (snapshot.watermark, self._clock())
         self._seen = snapshot
 
-    def _stream(self, tenure: Tenure, quiet_until: int | None = None) -> list[Step]:
-        """The steps of the alerts on the stream itself."""
+    def _stream(self, tenure: Tenure, book: RuleSet, quiet_until: Mapping[str, int] | None = None) -> list[Step]:
+        """The steps of the alerts on the stream itself, by the rules whose flows are known."""
         if self._seen is None or tenure is not self._of:
             return []
-        table = self._rows(tenure)
-        states = {
-            key: state for name in STREAM_ALERTS if (state := table.state(key := alert_key(name, {}))) is not None
-        }
-        book = self._rulebook.current
-        return list(
-            stream_steps(
-                book.quality, book.targets, calendar=self._calendar, volumes=self._volumes, outages=self._outages,
-                watermark=self._seen.watermark, moved_at=self._moved[1], now=self._clock(), states=states,
-                quiet_until=quiet_until,
-            )
+        return stream_steps(
+            book.quality, book.targets, calendar=self._calendar, flows=self._flows, watermark=self._seen.watermark,
+            moved_at=self._moved[1], now=self._clock(), states=self._rows(tenure).states_of(STREAM_ALERTS),
+            quiet_until=quiet_until,
         )  # fmt: skip
 
     # -- rows
@@ -319,7 +317,7 @@ class Judge:
             *rows,
             *stored.of_states({step.key: step.state for step in steps}),
             *stored.of_groups({name: group for name, group in standing.items() if group != before.get(name)}),
-            *stored.of_history(changes),
+            *stored.of_history([change.to_json() for change in changes]),
             *self._forgotten(stored, now),
         ]
         if not all_rows and not notices:
@@ -336,13 +334,17 @@ class Judge:
             return book.quality.sending, book.quality.to or book.targets, None
         for rule in book.rules:
             if rule.name == name:
-                return rule.sending, rule.to, None if rule.false_alarms is None else rule.false_alarms.text
+                return rule.sending, rule.to, rule.promise
         return Sending(), (), None
 
     @staticmethod
     def _forgotten(stored: AlertRows, now: int) -> list[Row]:
         """Silences that ended a while ago."""
         return stored.of_silences((), [s.command.id for s in stored.silences if s.ends < now - 30 * 86_400_000])
+
+
+def _flows(book: RuleSet, snapshot: Snapshot) -> Flows:
+    return flows(book.rules, snapshot.definitions, partial(volumes, snapshot), snapshot.calendar, book.quality.volume)
 
 
 def _curves(changes: Iterable[Change], course: Course | str | None) -> dict[str, Curve]:

@@ -44,7 +44,13 @@ class Notify:
         self._delivery: Delivery | None = None
 
     def owe(self, tenure: Tenure, notices: Sequence[Notice]) -> list[Row]:
-        """Takes notices on. They are owed once the rows are written; should that fail, the tenure is over."""
+        """Takes notices on. They are owed once the rows are written; should that fail, the tenure is over.
+
+        Raises:
+            Fenced: it is over already. Its delivery is not made anew: two of them would post the same.
+        """
+        if tenure.over:
+            raise Fenced("alert states and outbox")
         outbox = self._of(tenure).outbox
         return [_row(entry) for notice in notices for entry in outbox.add(notice, self._now())]
 

@@ -105,6 +105,8 @@ class Rulebook:
             calendar=settings.calendar,
         )  # fmt: skip
         self._answerable(found)
+        for doubt in found.doubts:
+            log.warning("%s: %s.", settings.rules, doubt)
         return found
 
     def _answerable(self, found: RuleSet) -> None:

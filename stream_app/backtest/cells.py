@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stream_app.domain.alerts import Course, Observation, query_of
 from stream_app.domain.alerts.closings import Closings
-from stream_app.domain.alerts.rule import EVERY
+from stream_app.domain.alerts.rule import EVERY, EVERYBODY
 from stream_app.domain.counters import ALL
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ class Cells:
     values: Sequence[float | None] | None = None
 
 
-def course_of(rule: Rule, given: Sequence[Cells], settings: Settings) -> Course:
+def course_of(rule: Rule, given: Sequence[Cells], settings: Settings, until: int | None = None) -> Course:
     """The course that a rule judges.
 
     Args:
         rule: the rule.
         given: its cells, those of at least one segment.
         settings: what is counted by.
+        until: the end of time (ms): what closes after it is left out; None: there is none.
     """
     query = query_of(rule, definitions=settings.definitions, dimensions=settings.dimensions, calendar=settings.calendar)
     closings = Closings.of(rule, settings.calendar, query.window if rule.figure in ("churn", "crr") else 0)
@@ -54,16 +55,21 @@ def course_of(rule: Rule, given: Sequence[Cells], settings: Settings) -> Course:
     for cells in given:
         first = settings.calendar.period_at(rule.grain, cells.first)
         ordinals += [first, first + len(cells.groups) - 1]
-        seen.setdefault(cells.series, []).extend(_observed(cells, first, closings))
+        observed = _observed(cells, first, closings)
+        seen.setdefault(cells.series, []).extend(o for o in observed if until is None or o.closed_at <= until)
     other = None if rule.baseline is None else rule.baseline.segment
+    compared = ALL if other == EVERYBODY else other
     named = [] if rule.segment is not None and rule.segment[1] == EVERY else [rule.segment or ALL]
-    last = max(ordinals)
+    begin, last = min(ordinals), max(ordinals)
+    while until is not None and last >= begin and closings.closed_at(last) > until:
+        last -= 1
+    closed = last >= begin
     return Course(
-        streams={series: seen.get(series, []) for series in dict.fromkeys((*named, *seen)) if series != other},
-        last_closed=last,
-        closed_at=closings.closed_at(last),
-        baselines={} if other is None else {other: seen.get(other, [])},
-        closings={cohort: closings.when(cohort) for cohort in range(min(ordinals), last + 1)},
+        streams={series: seen.get(series, []) for series in dict.fromkeys((*named, *seen)) if series != compared},
+        last_closed=last if closed else None,
+        closed_at=closings.closed_at(last) if closed else None,
+        baselines={} if other is None or compared is None else {other: seen.get(compared, [])},
+        closings={cohort: closings.when(cohort) for cohort in range(begin, last + 1)},
     )
 
 

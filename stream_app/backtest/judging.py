@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from stream_app.backtest.messages import Sent, messages
-from stream_app.domain.alerts import Sending, evaluate, outages, stream_steps
+from stream_app.domain.alerts import Sending, evaluate, stream_steps
 from stream_app.domain.alerts.instants import instant
 from stream_app.domain.alerts.rule import STREAM_ALERTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
-    from stream_app.domain.alerts import Change, Course, Hold, RuleSet, Step
+    from stream_app.domain.alerts import Change, Course, Flows, Hold, RuleSet, Step
     from stream_app.domain.periods import Calendar
 
 
@@ -33,7 +33,7 @@ class Judged(NamedTuple):
 def judge(
     rules: RuleSet,
     courses: Mapping[str, Course | str],
-    volumes: Sequence[tuple[int, int]],
+    flows: Flows,
     *,
     calendar: Calendar,
     watermark: int | None,
@@ -44,17 +44,18 @@ def judge(
     Args:
         rules: the rules; one without a course is not judged.
         courses: by rule.
-        volumes: of each closed day its active users.
+        flows: how whole the event stream was.
         calendar: the business time zone.
         watermark: how far time went (ms).
         at_risk: puts in what a change costs.
     """
-    found = outages(volumes, calendar, rules.quality.volume)
     of_stream = stream_steps(
-        rules.quality, rules.targets, calendar=calendar, volumes=volumes, outages=found, watermark=watermark,
-        moved_at=None, now=None, states={},
+        rules.quality, rules.targets, calendar=calendar, flows=flows, watermark=watermark, moved_at=None, now=None,
+        states={},
     )  # fmt: skip
-    steps = evaluate(rules.rules, courses, {}, outages=found, now=watermark)
+    steps = evaluate(
+        rules.rules, courses, {}, outages=flows.overall.outages, own_outages=flows.own_outages, now=watermark
+    )
     changes = sorted([*_changes(of_stream), *map(at_risk, _changes(steps))], key=instant)
     sent: list[Sent] = []
     withheld: list[tuple[Change, Hold]] = []
@@ -78,4 +79,4 @@ def _sending(rules: RuleSet, name: str) -> tuple[Sending, tuple[str, ...], str |
     if name in STREAM_ALERTS:
         return rules.quality.sending, rules.quality.to or rules.targets, None
     rule = next(rule for rule in rules.rules if rule.name == name)
-    return rule.sending, rule.to, None if rule.false_alarms is None else rule.false_alarms.text
+    return rule.sending, rule.to, rule.promise

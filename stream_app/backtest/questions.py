@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stream_app.domain.alerts import counts_volume, query_of
+from stream_app.domain.alerts import counts_volume, kinds_of, query_of
 from stream_app.domain.alerts.measures import measure_of
 from stream_app.domain.alerts.revenue import parameters
 from stream_app.domain.metrics.query import MOST_TOP, ParameterError, parse
@@ -26,18 +26,17 @@ class Questions:
     Attributes:
         courses: by rule its own.
         revenue: by definition and dimension (None: all users) what its users have brought.
-        volume: how many users each day had; None where nobody looks for outages.
+        volumes: by definition how many users each day had; none where nobody looks for outages.
     """
 
     courses: Mapping[str, Query]
     revenue: Mapping[tuple[str, str | None], Query]
-    volume: Query | None
+    volumes: Mapping[str, Query]
 
     @property
     def all(self) -> tuple[Query, ...]:
         """Each one once."""
-        some = () if self.volume is None else (self.volume,)
-        return tuple(dict.fromkeys((*self.courses.values(), *self.revenue.values(), *some)))
+        return tuple(dict.fromkeys((*self.courses.values(), *self.revenue.values(), *self.volumes.values())))
 
 
 def questions_of(rules: RuleSet, settings: Settings, until: int | None = None) -> Questions:
@@ -66,13 +65,12 @@ def questions_of(rules: RuleSet, settings: Settings, until: int | None = None) -
         return replace(query, until=until)
 
     at_risk = {_key(rule): rule for rule in rules.rules if measure_of(rule.figure, rule.measure).share}
-    watched = counts_volume(settings.definitions).name
+    kinds = kinds_of(rules.rules, settings.definitions).values()
+    watched = () if rules.quality.volume is None else (counts_volume(settings.definitions).name, *kinds)
     return Questions(
         courses={rule.name: own(rule) for rule in rules.rules},
         revenue={key: parsed(parameters(key[0], {key[1]: ""} if key[1] else {}, MOST_TOP)) for key in at_risk},
-        volume=None
-        if rules.quality.volume is None
-        else parsed({"figure": "lifecycle", "definition": watched, "grain": "day"}),
+        volumes={name: parsed({"figure": "lifecycle", "definition": name, "grain": "day"}) for name in watched},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from stream_app.domain.alerts import RuleSet
     from stream_app.settings import Settings
 
+log = logging.getLogger(__name__)
+
 
 def read_rules(path: Path | str, settings: Settings) -> tuple[RuleSet, Settings]:
-    """What a rules file says, and the settings with the dimensions that hold for it.
+    """What a rules file says, and the settings with the dimensions that hold for it; what is doubtful is logged.
 
     Args:
         path: the file.
@@ -40,6 +43,8 @@ def read_rules(path: Path | str, settings: Settings) -> tuple[RuleSet, Settings]
         text, source=str(path), definitions=settings.definitions, dimensions=settings.dimensions,
         calendar=settings.calendar,
     )  # fmt: skip
+    for doubt in found.doubts:
+        log.warning("%s: %s.", path, doubt)
     return found, settings
 
 

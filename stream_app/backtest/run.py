@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stream_app import offline
 from stream_app.backtest.judging import judge
 from stream_app.backtest.questions import questions_of, revenue_key
-from stream_app.domain.alerts import from_answer, volumes_of
+from stream_app.domain.alerts import flows, from_answer, volumes_of
 from stream_app.domain.alerts.revenue import with_revenue
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stream_app.backtest.messages import Sent
     from stream_app.domain.alerts import Change, Course, Hold, RuleSet
+    from stream_app.domain.alerts.quality import Volume
     from stream_app.offline import Reading
     from stream_app.offline.progress import Show
     from stream_app.settings import Settings
@@ -72,7 +73,12 @@ def backtest(
     courses = {
         rule.name: from_answer(rule, answers[asked.courses[rule.name]], calendar, watermark) for rule in rules.rules
     }
-    volumes = [] if asked.volume is None else volumes_of(answers.get(asked.volume) or file.answer(asked.volume))
+
+    def volumes(definition: str) -> Sequence[Volume]:
+        query = asked.volumes[definition]
+        return volumes_of(answers.get(query) or file.answer(query))
+
+    stream = flows(rules.rules, settings.definitions, volumes, calendar, rules.quality.volume)
     brought: dict[tuple[str, str | None], Mapping[str, object]] = {}
 
     def at_risk(change: Change) -> Change:
@@ -83,5 +89,5 @@ def backtest(
             brought[key] = file.answer(asked.revenue[key])
         return with_revenue(change, brought[key], calendar)
 
-    judged = judge(rules, courses, volumes, calendar=calendar, watermark=watermark, at_risk=at_risk)
+    judged = judge(rules, courses, stream, calendar=calendar, watermark=watermark, at_risk=at_risk)
     return Backtest(rules, courses, judged.changes, judged.sent, judged.withheld, watermark)

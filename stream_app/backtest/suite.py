@@ -12,8 +12,9 @@ from stream_app.backtest.judging import Judged, judge
 from stream_app.backtest.rulesfile import read_rules
 from stream_app.backtest.run import backtest
 from stream_app.backtest.testfile import load_tests
-from stream_app.domain.alerts import State, alert_key
+from stream_app.domain.alerts import Flow, Flows, State, alert_key
 from stream_app.domain.alerts.instants import instant as seconds
+from stream_app.domain.alerts.rule import EVERYBODY
 from stream_app.domain.alerts.rules import RulesError
 from stream_app.domain.alerts.yamlnodes import Problem
 from stream_app.domain.errors import ConfigurationError
@@ -101,19 +102,22 @@ class _Run:
             rule = by_name.get(cells.rule)
             if rule is None:
                 raise self._wrong(cells.line, "rule", f"{cells.rule!r} is no rule of {self._file.rules}")
-            if (rule.segment is None) is not (not cells.segment) or len(cells.segment) > 1:
+            compared = rule.baseline is not None and rule.baseline.segment == EVERYBODY
+            wrong = bool(cells.segment) if rule.segment is None else not (cells.segment or compared)
+            if wrong or len(cells.segment) > 1:
                 raise self._wrong(cells.line, "segment", f"rule {rule.name} judges {_whom(rule.segment)}")
             series = next(iter(cells.segment.items()), ())
             begin = self._instant(cells.begin, cells.line, "from")
             given.setdefault(cells.rule, []).append(
                 Cells(cells.rule, begin, series, cells.groups, cells.counted, cells.values)
             )
-        courses = {name: course_of(by_name[name], cells, settings) for name, cells in given.items()}
+        courses = {name: course_of(by_name[name], cells, settings, self._until()) for name, cells in given.items()}
         volumes, end = self._volumes()
         until = self._until() or max([end, *(course.closed_at or 0 for course in courses.values())])
         quality = self._rules.quality if case.volume else replace(self._rules.quality, volume=None)
         rules = replace(self._rules, quality=quality)
-        return judge(rules, courses, volumes, calendar=self._calendar, watermark=until)
+        flows = Flows(Flow.of(volumes, self._calendar, quality.volume))
+        return judge(rules, courses, flows, calendar=self._calendar, watermark=until)
 
     def _volumes(self) -> tuple[list[tuple[int, int]], int]:
         """The active users of days, and when the last of these ends (ms)."""
@@ -121,9 +125,9 @@ class _Run:
             return [], 0
         begin, users = self._case.volume
         first = self._calendar.day(self._instant(begin, self._case.line, "volume.from"))
-        return [(first + place, seen or 0) for place, seen in enumerate(users)], self._calendar.end(
-            Grain.DAY, first + len(users) - 1
-        )
+        days = [(first + place, seen or 0) for place, seen in enumerate(users)]
+        until, ends = self._until(), [self._calendar.end(Grain.DAY, day) for day, _ in days]
+        return [one for one, end in zip(days, ends, strict=True) if until is None or end <= until], ends[-1]
 
     def _firing(self, one: FiringAt, changes: Sequence[Change]) -> list[str]:
         at = self._instant(one.at, one.line, "at")

@@ -44,11 +44,13 @@ class EventDecoder:
         minor_units: decimals of the currency.
         actor: the field with the id that is counted, which is the records' key.
         conditions: what the bits of a batch's `matches` are of.
+        seconds: whether a time that is a number may be before 1972; False: it is taken for seconds that were meant as
+            milliseconds, and is a dead letter. Times that are texts may.
     """
 
     def __init__(
         self, *, dimensions: Sequence[str], currency: str, future_tolerance_ms: int, minor_units: int = 2,
-        actor: str = ACTOR, conditions: Sequence[Where] = (),
+        actor: str = ACTOR, conditions: Sequence[Where] = (), seconds: bool = True,
     ) -> None:  # fmt: skip
         self._decode = msgspec.json.Decoder(record_type(actor)).decode
         self._conditions = Conditions(conditions) if conditions else None
@@ -57,7 +59,10 @@ class EventDecoder:
         self._tolerance = future_tolerance_ms
         self._digits = minor_units
         self._amounts: dict[bytes, int] = {}
-        self._inspector = Inspector(self._segments, self._currency, future_tolerance_ms, minor_units, actor)
+        self._seconds = seconds
+        self._inspector = Inspector(
+            self._segments, self._currency, future_tolerance_ms, minor_units, actor, seconds=seconds
+        )
 
     def decode(
         self, keys: Sequence[bytes | None] | None, values: Sequence[bytes | None], now_ms: int
@@ -100,6 +105,9 @@ class EventDecoder:
         batch, suspects = self._columns(records, users)
         bury(suspects)
         bury(np.flatnonzero(batch.times > now_ms + self._tolerance).tolist())
+        if not self._seconds:
+            early = np.flatnonzero(batch.times < times.SECONDS).tolist()
+            bury(row for row in early if isinstance(records[row].occurred_at, int))
         # Last, because a combination is only given a number for a good event.
         batch.segments = self._numbers(records, dead)
         bury(np.flatnonzero(batch.segments < 0).tolist())

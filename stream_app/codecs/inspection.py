@@ -79,16 +79,19 @@ class Inspector:
         future_tolerance_ms: how far past the wall clock an event time may be.
         minor_units: decimals of the currency.
         actor: the field with the id that is counted.
+        seconds: whether a time that is a number may be before 1972, as seconds taken for milliseconds are.
     """
 
     def __init__(
-        self, segments: SegmentDecoder, currency: str, future_tolerance_ms: int, minor_units: int, actor: str = ACTOR
-    ) -> None:
+        self, segments: SegmentDecoder, currency: str, future_tolerance_ms: int, minor_units: int, actor: str = ACTOR,
+        *, seconds: bool = True,
+    ) -> None:  # fmt: skip
         self._segments = segments
         self._currency = currency
         self._tolerance = future_tolerance_ms
         self._digits = minor_units
         self._actor = actor
+        self._seconds = seconds
         self._needed = {kind: fields.format(actor) for kind, fields in _NEEDED.items()}
 
     def inspect(self, value: bytes | None, key: bytes | None, *, keyed: bool, now_ms: int) -> Record:
@@ -152,7 +155,7 @@ class Inspector:
                     ) from None
                 value = -1 if raw[:1] == b"-" else times.LAST + 1
         time = int(times.parse([value])[0])
-        if time == times.BAD:
+        if time == times.BAD or (not self._seconds and time < times.SECONDS and isinstance(value, int)):
             raise Fault(Reason.BAD_TIME, f"occurred_at: {shown(raw)} {times.explain(value)}")
         if time > now_ms + self._tolerance:
             raise Fault(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Stands for a time that could not be read.
 BAD = int(np.iinfo(np.int64).min)
+#: The end of 1971 (ms): what seconds of today are when they are taken as milliseconds lies before.
+SECONDS = 63_072_000_000
 #: The last instant (ms) of the year 9999.
 LAST = 253_402_300_799_999
 
@@ -52,10 +54,15 @@ def parse(values: Sequence[str | int]) -> NDArray[np.int64]:
 
 
 def explain(value: str | int) -> str:
-    """What is wrong with a value for which `parse` gave `BAD`, and what to do: the end of a sentence."""
+    """What is wrong with a value for which `parse` gave `BAD`, or with a number before `SECONDS`, and what to do.
+
+    The end of a sentence.
+    """
     if isinstance(value, int):
         if value < 0:
             return "is before 1970; send the time of the event in ms since the epoch"
+        if value < SECONDS:
+            return "is before 1972; are these seconds? write milliseconds, or RFC 3339 such as 2024-02-29T12:34:56Z"
         return "is past the year 9999; send ms since the epoch, not a finer unit"
     match = _SHAPE.fullmatch(value)
     if match is None:

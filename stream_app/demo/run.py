@@ -21,6 +21,7 @@ from stream_app.demo import cdnow, simulate
 from stream_app.demo.broker import EmbeddedBroker
 from stream_app.demo.player import Played, play, progress_wanted
 from stream_app.demo.summary import Matrix, Summary, show
+from stream_app.domain.alerts.history import OF_ALERTS, kind_of
 from stream_app.domain.errors import StreamAppError
 from stream_app.domain.metrics import counted
 from stream_app.domain.metrics.query import parse
@@ -118,7 +119,7 @@ def _demo_settings(settings: Settings, address: str, folder: Path, *, embedded: 
         timezone="UTC",
         currency="USD",
         session_timeout=2.0 if embedded else 6.0,
-        idle_after=2.0,
+        idle_after=4.0,
         commit_interval=0.5,
         partials_interval=0.5,
     )
@@ -182,7 +183,7 @@ def _summary(service: Service, snapshot: Snapshot, played: dict[str, int], secon
             Matrix("Simulated product, plan pro: users of a day who return, by days since", visits, {"plan": "pro"},
                    at=(1, 3, 7)),
         ],
-        alerts=service.judge.history,
+        alerts=[row for row in service.judge.history if kind_of(row) in OF_ALERTS],
         page=service.web.url,
     )  # fmt: skip
 

@@ -148,3 +148,6 @@ class Unseen:
 
     def recovered(self, *_: Any) -> None:
         """Nothing."""
+
+    def lost(self, *_: Any) -> None:
+        """Nothing."""

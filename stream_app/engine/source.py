@@ -155,7 +155,8 @@ class SourcePartition:
         for topic in self.config.topics:
             source = None if marker is None else marker.sources.get(topic)
             offset = beginnings[topic] if source is None else source.offset
-            check_offset(self.number, topic, offset, beginnings[topic], ends[topic])
+            if lost := check_offset(self.number, topic, offset, beginnings[topic], ends[topic]):
+                self.observer.lost(topic, lost)
             self.readings[topic] = _Reading(
                 max(offset, beginnings[topic]), None if source is None else source.last_event, now
             )

@@ -80,3 +80,6 @@ class Observer(Protocol):
 
     def recovered(self, partition: int, users: int, seconds: float) -> None:
         """A source partition's state was restored."""
+
+    def lost(self, topic: str, records: int) -> None:
+        """Records of a source topic were deleted before they were read."""

@@ -93,8 +93,11 @@ def accept(number: int, marker: Marker | None, config: SourceConfig) -> Accepted
     return Accepted(config.fingerprint, former, found.layout, found.rewrite, found.words)
 
 
-def check_offset(number: int, topic: str, offset: int, beginning: int, end: int) -> None:
+def check_offset(number: int, topic: str, offset: int, beginning: int, end: int) -> int:
     """Checks the next offset to read against what the topic's partition holds, and says what is lost.
+
+    Returns:
+        How many records were deleted before they were read.
 
     Raises:
         StateMismatchError: the topic ends before it.
@@ -110,6 +113,7 @@ def check_offset(number: int, topic: str, offset: int, beginning: int, end: int)
             "their events are not counted. Operator action: lengthen the topic's retention.",
             topic, number, beginning - offset, offset, beginning - 1,
         )  # fmt: skip
+    return max(beginning - offset, 0)
 
 
 def _topics(names: Iterable[str]) -> str:

@@ -201,8 +201,21 @@ class Tables:
         Unless the group gives the tables to somebody else, before this or meanwhile, they are still ours.
         """
         if tenure is self._tenure:
-            waiting = asyncio.create_task(asyncio.sleep(RETAKE_SECONDS))
+            self._tenure = None
+            waiting = asyncio.create_task(self._left(tenure))
             self._taking = asyncio.create_task(self._take(waiting))
+
+    async def _left(self, tenure: Tenure) -> None:
+        """Ends a tenure that was fenced, and waits for so long that who has fenced it hears of the assignment."""
+        ending = asyncio.create_task(self._end(tenure, None))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ended)
+        await asyncio.sleep(RETAKE_SECONDS)  # and no longer, should the connection not end
+
+    def _ended(self, ending: asyncio.Task[None]) -> None:
+        self._ending.discard(ending)
+        if not ending.cancelled() and ending.exception() is not None:
+            log.warning("Ending a connection that was fenced failed, it is dropped: %r", ending.exception())
 
     async def _take(self, before: asyncio.Task[None]) -> None:
         try:

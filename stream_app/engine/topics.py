@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -203,10 +204,14 @@ class TopicAdmin:
             await asyncio.wait_for(admin.start(), CONNECT_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
             await admin.close()
-            raise ConnectionFailedError(
-                f"broker: {self._settings['bootstrap_servers']} does not answer{_reason(error)}. "
-                "Start it, or correct the broker setting (--broker HOST:PORT)."
-            ) from error
+            servers = str(self._settings["bootstrap_servers"])
+            unknown = await _unresolved(servers)
+            what = [f"the name of {server} cannot be resolved ({why})" for server, why in unknown.items()]
+            advice = "Correct the broker setting (--broker HOST:PORT)."
+            if len(unknown) < len(servers.split(",")):
+                what.insert(0, f"{servers} does not answer{_reason(error)}")
+                advice = "Start it, or correct the broker setting (--broker HOST:PORT)."
+            raise ConnectionFailedError(f"broker: {', '.join(what)}. {advice}") from error
         return admin
 
     async def _create(self, admin: AIOKafkaAdminClient, missing: dict[str, tuple[int, dict[str, str]]]) -> None:
@@ -231,6 +236,21 @@ class TopicAdmin:
                 return
             await asyncio.sleep(0.1)
         raise ConnectionFailedError(f"topics {', '.join(missing)}: they were created but do not appear on the broker")
+
+
+async def _unresolved(servers: str) -> dict[str, str]:
+    """Those of some servers, `host:port,host:port`, whose host has no address, and what the resolver says."""
+    found = {}
+    for server in servers.split(","):
+        host, _, port = server.rpartition(":")
+        try:
+            lookup = asyncio.get_running_loop().getaddrinfo(host.strip("[]"), int(port))
+            await asyncio.wait_for(lookup, CONNECT_SECONDS)
+        except socket.gaierror as error:
+            found[server] = (error.strerror or str(error)).lower()
+        except (OSError, ValueError, TimeoutError):
+            continue  # it is not known that there is none
+    return found
 
 
 def _reason(error: Exception) -> str:

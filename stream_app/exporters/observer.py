@@ -46,6 +46,10 @@ class MetricsObserver:
         self._metrics.recovery_seconds.set(seconds)
         self._metrics.recovered_users.inc(users)
 
+    def lost(self, topic: str, records: int) -> None:
+        """Records of a source topic were deleted before they were read."""
+        self._metrics.records_lost.labels(topic).inc(records)
+
     def census(self, figure: str, outcome: str, seconds: float) -> None:
         """A question to all workers ended."""
         self._metrics.census.labels(figure, outcome).inc()

@@ -77,6 +77,7 @@ class Metrics:
         self.records_counted = self._made(Counter, "stream_app_records_counted_total")
         self.records_dead_lettered = self._made(Counter, "stream_app_records_dead_lettered_total")
         self.records_dropped = self._made(Counter, "stream_app_records_dropped_total")
+        self.records_lost = self._made(Counter, "stream_app_records_lost_total")
         self.late_events = self._made(Counter, "stream_app_late_events_total")
         self.corrected_cells = self._made(Counter, "stream_app_corrected_cells_total")
         self.chunk_seconds = self._histogram("stream_app_chunk_seconds", _CHUNK_BUCKETS)

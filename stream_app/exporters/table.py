@@ -1,4 +1,4 @@
-"""Every metric of stream-app: name, type, labels and meaning. The README's table says the same; a test compares."""
+"""Every metric of stream-app: name, type, labels and meaning. docs/metrics.md says the same; a test compares."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         ("reason",),
         "Records that a rule leaves out, such as events older than the horizon, by reason.",
+    ),
+    Metric(
+        "stream_app_records_lost_total",
+        "counter",
+        ("topic",),
+        "Records of a source topic that its retention deleted before they were read; their events are not counted.",
     ),
     Metric(
         "stream_app_late_events_total",

@@ -67,6 +67,7 @@ class AlertmanagerNotifier:
         #: By position of a member that took nothing of late: since when. It has not heard of what ended since.
         self._behind: dict[int, float] = {}
         self._complaints: dict[int, str] = {}
+        self._broken: set[str] = set()
 
     def __repr__(self) -> str:
         return f"AlertmanagerNotifier({len(self._members)} members)"
@@ -106,11 +107,7 @@ class AlertmanagerNotifier:
             self._ended.clear()
             return
         firing = [
-            alert
-            for notice in notices
-            if TARGET in notice.to
-            for alert in alerts(notice, self._public_url)
-            if alert.ends is None
+            alert for notice in notices if TARGET in notice.to for alert in self._standing(notice) if alert.ends is None
         ]
         async with self._posting:
             now = self._now()
@@ -131,6 +128,16 @@ class AlertmanagerNotifier:
             except NotifierError as error:
                 problems.append(str(error))
         return problems
+
+    def _standing(self, notice: Notice) -> list[Alert]:
+        try:
+            return alerts(notice, self._public_url)
+        except Exception as error:  # noqa: BLE001 - the alerts of one rule must not keep the others from being told
+            said = f"{type(error).__name__} of rule {notice.rule}"
+            if said not in self._broken:
+                self._broken.add(said)
+                log.error("Alerts cannot be posted to Alertmanager again, report it: %s", said)
+            return []
 
     def _told_still(self, told_at: float, now: float) -> bool:
         return now - told_at < ENDED_FOR or any(told_at >= since for since in self._behind.values())

@@ -75,6 +75,10 @@ def alerts(notice: Notice, public_url: str | None = None) -> list[Alert]:
     for one in (*notice.standing, *map(Standing, notice.changes)):
         for alert in _of(notice, one, public_url):
             found.setdefault(alert.key, alert)  # the standing is the latest of an alert
+    for change in notice.over:
+        for alert in _of(notice, Standing(change), public_url):
+            if alert.labels.get(HEALTH) == change.health.value:
+                found.setdefault(alert.key, replace(alert, ends=_ms(notice.at)))
     return list(found.values())
 
 

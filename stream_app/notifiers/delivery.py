@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import traceback
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from stream_app.notifiers.base import Misconfigured, Notifier, NotifierError, OutcomeUnknown, RateLimited, Rejected
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 #: The outbox's `settle` less the time in which what was sent must have arrived and become visible.
 POST_WITHIN = 10.0
 LOOK_EVERY = 0.2
+#: Errors of this program, not of a target, after which a message is given up: those after it wait for it.
+GIVE_UP_AFTER = 3
 #: Outcomes beside those of the errors, as labels of `stream_app_notifications_total`.
 SENT, FOUND = "sent", "found"
 #: By kind of target, what to set where it has no notifier.
@@ -71,6 +75,7 @@ class Delivery:
         self._observe = observe or (lambda _kind, _outcome: None)
         self._post_within, self._look_every = post_within, look_every
         self._complaints: set[tuple[str, str]] = set()
+        self._unforeseen: dict[str, int] = {}  # by key of an entry, how often its message failed by an error of ours
 
     async def owe(self, notice: Notice) -> None:
         """Takes on a notice; one that is known already, by its id, adds nothing."""
@@ -143,6 +148,8 @@ class Delivery:
                 raise OutcomeUnknown(f"{entry.target}: no answer within {self._post_within:g} s") from None
         except NotifierError as error:
             return self._failed(entry, error)
+        except Exception as error:  # noqa: BLE001 - one message must not end the worker, again after each restart
+            return self._broken(entry, error)
         return self._sent(entry, SENT, self.outbox.sent(entry, receipt, self._now()))
 
     async def _look(self, entry: Entry) -> Entry:
@@ -155,6 +162,8 @@ class Delivery:
             self._report(entry, error)
             wait = error.retry_after if isinstance(error, RateLimited) else 0.0
             return self.outbox.unknown(entry, str(error), self._now(), wait=wait)
+        except Exception as error:  # noqa: BLE001 - as in a post
+            return self._broken(entry, error)
         if receipt is None:
             logger.info("notification %s was not found at %s, it is sent now", entry.id, entry.target)
             return self.outbox.not_posted(entry, "not found", self._now(), wait=0.0)
@@ -169,9 +178,26 @@ class Delivery:
         wait = error.retry_after if isinstance(error, RateLimited) else None
         return self.outbox.not_posted(entry, str(error), self._now(), wait=wait)
 
+    def _broken(self, entry: Entry, error: Exception) -> Entry:
+        """No notifier should raise it: perhaps it was posted. Tried again a few times, and then given up.
+
+        Of the error only kind and place are said: its words may hold an address or a secret.
+        """
+        times = self._unforeseen[entry.key] = self._unforeseen.get(entry.key, 0) + 1
+        note = f"{entry.target}: an error of this program, {type(error).__name__} in {_place(error)}; report it"
+        if times < GIVE_UP_AFTER:
+            self._observe(_kind(entry.target), OutcomeUnknown.outcome)
+            logger.error("notification %s is still owed: %s", entry.id, note)
+            return self.outbox.unknown(entry, note, self._now())
+        del self._unforeseen[entry.key]
+        self._observe(_kind(entry.target), Rejected.outcome)
+        logger.error("notification %s is lost, it was tried %d times: %s", entry.id, times, note)
+        return self.outbox.rejected(entry, note, self._now())
+
     def _sent(self, entry: Entry, outcome: str, result: Entry) -> Entry:
         self._observe(_kind(entry.target), outcome)
         self._complaints = {c for c in self._complaints if c[0] != entry.target}
+        self._unforeseen.pop(entry.key, None)
         logger.info("notification %s is at %s (%s)", entry.id, entry.target, outcome)
         return result
 
@@ -203,3 +229,8 @@ def unserved(targets: Iterable[str], notifiers: Container[str]) -> list[str]:
 
 def _kind(target: str) -> str:
     return target.partition(":")[0]
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{PurePath(frame.filename).name}:{frame.lineno}"

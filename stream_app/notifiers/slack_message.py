@@ -130,7 +130,8 @@ def _group_facts(notice: Notice, all_: Sequence[Change], open_: Sequence[Change]
     rows = [("Segments", summary.tally(notice))]
     risk = summary.total_at_risk(notice)
     rows += [("At risk together", risk)] if risk else []
-    rows.append(("Judged", f"{wording.clean(first.definition)}, {wording.cohort(first, first.cohort)}"))
+    judged = filter(None, [wording.clean(first.definition), first.cohort and wording.cohort(first, first.cohort)])
+    rows.append(("Judged", ", ".join(judged)))
     return rows
 
 

@@ -44,6 +44,8 @@ def headline(changes: Sequence[Change]) -> str:
     alike = sum(wording.headline(one) == said for one in changes)
     if len(changes) == 1:
         return said
+    if first.figure == "stream":  # each is of a kind of event, which it names
+        return f"{said}, and {len(changes) - 1} more"
     return f"{said} in {alike} segments" if alike == len(changes) else f"{said} in {alike} of {len(changes)} segments"
 
 
@@ -56,10 +58,9 @@ def group_title(notice: Notice) -> str:
         return f"Alert: {rule}"
     if not now:
         return f"{headline(all_)}: {rule}"
-    alike = (
-        headline(now) if len(now) == len(all_) else f"{wording.headline(now[0])} in {len(now)} of {len(all_)} segments"
-    )
-    return f"{alike}: {rule}"
+    if len(now) == len(all_) or now[0].figure == "stream":
+        return f"{headline(now)}: {rule}"
+    return f"{wording.headline(now[0])} in {len(now)} of {len(all_)} segments: {rule}"
 
 
 def group_mark(notice: Notice) -> str:
@@ -156,8 +157,11 @@ def marks(notice: Notice) -> list[str]:
 
 
 def seen(acknowledged: Mapping[str, Any] | None) -> str:
-    """Who has seen an alert, and why it is all right so; empty if nobody has."""
-    return f"Acknowledged by {_by(acknowledged)}" if acknowledged else ""
+    """Who has seen an alert, until when that counts, and what they make of it; empty if nobody has."""
+    if not acknowledged:
+        return ""
+    until = f" until {moment(acknowledged['ends'])}" if acknowledged.get("ends") else ""
+    return f"Acknowledged by {_by(acknowledged, until)}"
 
 
 def kept_silent(silenced: Mapping[str, Any] | None) -> str:
@@ -171,6 +175,6 @@ def moment(value: float | str) -> str:
     return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _by(given: Mapping[str, Any]) -> str:
+def _by(given: Mapping[str, Any], until: str = "") -> str:
     reason = wording.clean(str(given.get("reason") or ""), 200)
-    return wording.clean(str(given.get("author") or "somebody")) + (f": {reason}" if reason else "")
+    return wording.clean(str(given.get("author") or "somebody")) + until + (f": {reason}" if reason else "")

@@ -23,11 +23,11 @@ _HEALTH = {
     Reason.DATA_BACK: "is judged again",
 }
 _WITHDRAWN = (Reason.RULE_CHANGED, Reason.RULE_REMOVED)
-#: Of the alerts on the event stream itself: what is said when they fire, and when they end.
+#: Of the alerts on the event stream itself: what is said of it when they fire, and when they end.
 _STREAM = {
-    VOLUME: ("The event stream is thin", "The event stream is whole again"),
-    STALLED: ("The event stream stands still", "The event stream moves again"),
-    BEHIND: ("The event stream is behind", "The event stream has caught up"),
+    VOLUME: ("is thin", "is whole again"),
+    STALLED: ("stands still", "moves again"),
+    BEHIND: ("is behind", "has caught up"),
 }
 
 
@@ -56,7 +56,7 @@ def headline(change: Change) -> str:
     if about_health(change):
         return f"{topic} {_HEALTH[change.reason]}"
     if change.rule in _STREAM:
-        return _STREAM[change.rule][0 if change.state is State.FIRING else 1]
+        return f"The event stream{_of_kind(change)} {_STREAM[change.rule][0 if change.state is State.FIRING else 1]}"
     above = change.side == "above"
     return {
         State.FIRING: f"{topic} {'rose' if above else 'fell'}",
@@ -170,19 +170,27 @@ def by_now(change: Change) -> str:
 def stream(change: Change) -> str:
     """The sentence of an alert on the event stream itself."""
     if withdrawn(change):
-        return "The event stream is no longer watched for this: it was turned off in the rules"
+        why = "no rule is about it, or it was turned off" if change.segment else "it was turned off in the rules"
+        return f"The event stream{_of_kind(change)} is no longer watched for this: {why}"
     over = change.state is not State.FIRING
     value, limit = change.value or 0.0, change.threshold or 0.0
     if change.rule == VOLUME:
         share = f", {value:.0%} of the usual {change.group:,}".replace("%", " %") if change.group else ""
-        told = f"{change.cohort} had {change.count or 0:,} active users{' again' if over else ''}{share}"
-        return told if over else f"{told} (alert below {limit * 100:g} %); what lies in that day is not judged"
+        users = f"active users{_of_kind(change)}{' again' if over else ''}"
+        told = f"{change.cohort} had {change.count or 0:,} {users}{share}"
+        what = "what rules on these events have in that day" if change.segment else "what lies in that day"
+        return told if over else f"{told} (alert below {limit * 100:g} %); {what} is not judged"
     if change.rule == STALLED:
         if over:
             return "The watermark moves again, and closed periods are judged"
         return f"The watermark has not moved for {terms.span(value)}: no period closes, and no rule is judged"
     behind = f"The watermark is {terms.span(value)} behind the clock"
     return f"{behind} (alert from {terms.span(limit)} on){' again' if over else ''}"
+
+
+def _of_kind(change: Change) -> str:
+    """` of repurchase`, or nothing where all events are meant."""
+    return "".join(f" of {clean(name)}" for name in change.segment.values())
 
 
 def ending(change: Change) -> str:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stream_app.codecs.times import SECONDS
 from stream_app.domain.filters import conditions_of
 from stream_app.domain.metrics.census.asked import Asked
 from stream_app.domain.metrics.figures import answer, census
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from stream_app.settings import Settings
 
 log = logging.getLogger(__name__)
-
-#: The end of 1971 (ms): what seconds of today look like when they are taken as milliseconds lies before.
-_EARLY = 63_072_000_000
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def read(
             gathering.add(kept)
     bad.tell(path, records)
     last = gathering.latest
-    if last is not None and last < _EARLY:
+    if last is not None and last < SECONDS:
         log.warning("%s: all of its times lie before 1972. Numbers are milliseconds: are these seconds?", path)
     ends = until if records > bad.count else None  # without events it stands still
     return EventFile(settings, gathering.population(), last, last if until is None else ends)

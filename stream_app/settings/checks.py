@@ -24,7 +24,7 @@ class Spec:
 
     Attributes:
         parse: brings a value to its one form, or raises ValueError with what to do.
-        help: the meaning, as the README's table has it.
+        help: the meaning, as docs/settings.md has it.
         unit: of the number, where it is one.
         option: the command-line option that sets it.
         secret: the value is never shown.
@@ -51,6 +51,8 @@ def shown(spec: Spec, value: object) -> object:
         return "***"
     if isinstance(value, list | tuple):
         return [shown(spec, item) for item in value]
+    if isinstance(value, dict):
+        return {str(shown(spec, str(key))): shown(spec, item) for key, item in value.items()}
     return _PASSWORD.sub("***", _USER.sub("***@", str(value))) if spec.address else str(value)
 
 

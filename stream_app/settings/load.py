@@ -89,7 +89,7 @@ class _Sources:
             if variable in by_variable:
                 self.put(by_variable[variable], value, f"environment variable {variable}")
             else:
-                what = _suggestion(variable, [*by_variable, CONFIG_VARIABLE])
+                what = _suggestion(variable, [*by_variable, CONFIG_VARIABLE], ENV_PREFIX)
                 self.problems.append(f"{variable}: this environment variable is not a setting{what}")
 
     def check_rules_file(self) -> None:
@@ -99,10 +99,11 @@ class _Sources:
             self.problems.append(problem("rules", SPECS["rules"], rules, self.origins["rules"], what))
 
 
-def _suggestion(name: str, known: list[str]) -> str:
-    by_lower = {k.lower(): k for k in known}
-    close = difflib.get_close_matches(name.replace("-", "_").lower(), by_lower, 1, 0.6)
-    return f"; did you mean {by_lower[close[0]]}?" if close else "; the README's table lists them all"
+def _suggestion(name: str, known: list[str], prefix: str = "") -> str:
+    """What was probably meant; a prefix that all have makes nothing alike."""
+    by_lower = {k.removeprefix(prefix).lower(): k for k in known}
+    close = difflib.get_close_matches(name.removeprefix(prefix).replace("-", "_").lower(), by_lower, 1, 0.6)
+    return f"; did you mean {by_lower[close[0]]}?" if close else "; docs/settings.md lists them all"
 
 
 def load_settings(

@@ -7,7 +7,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from email.headerregistry import Address
-from email.utils import formataddr, parseaddr
+from email.utils import formataddr, parseaddr, quote
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +23,8 @@ _SHORTEST, _LONGEST = 24, 64
 _HOW = "make one by: echo whsec_$(openssl rand -base64 24)"
 #: Scheme -> usual port. Only the last sends in the clear.
 SMTP_PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
+#: What a name before an address has only in quotes.
+_SPECIAL = re.compile(r'[()<>@,:;".\[\]\\]')
 _MAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
@@ -185,7 +187,9 @@ def mail_address(value: object) -> str:
         Address(addr_spec=address)
     except (ValueError, IndexError):
         raise ValueError("is not a mail address; write alerts@example.com") from None
-    return formataddr((name, address)) if name.isascii() else f"{name} <{address}>"
+    if name.isascii():
+        return formataddr((name, address))
+    return f'"{quote(name)}" <{address}>' if _SPECIAL.search(name) else f"{name} <{address}>"
 
 
 def addresses(value: object) -> str:

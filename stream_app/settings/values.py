@@ -112,9 +112,9 @@ def seconds(low: float, high: float) -> Parser:
             except (ValueError, OverflowError):
                 number = math.nan
         if not math.isfinite(number):
-            raise ValueError(f"is not a number of seconds; use {low:g} to {high:g}")
+            raise ValueError(f"is not a number of seconds; use {low:.15g} to {high:.15g}")
         if not low <= number <= high:
-            raise ValueError(f"is out of range; use {low:g} to {high:g} seconds")
+            raise ValueError(f"is out of range; use {low:.15g} to {high:.15g} seconds")
         return number
 
     return parse

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stream_app.domain.alerts.history import OF_ALERTS, Kind, kind_of
 from stream_app.domain.errors import StreamAppError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Alerts:
     Attributes:
         now: those that fire, are pending, or cannot be judged; see `domain.alerts.shown`.
         silences: those that are known, in force or not, as `Silence.to_json` gives them.
-        latest: the latest changes, latest first, as lines of the alerts topic.
+        latest: what happened last, latest first: rows as in `domain.alerts.history`.
     """
 
     now: list[Row] = field(default_factory=list)
@@ -39,13 +40,15 @@ class Alerts:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which past changes are asked for; None: whatever.
+    """Which rows of the history are asked for; None: whatever.
 
     Attributes:
-        rule: the rule's name.
-        segment: dimensions and values that the segment must have; empty: whatever it is.
-        state: the new state.
-        begin, end: instants (ms) of the judgement: from, and before.
+        rule: the rule's name; what people did about every rule is about this one, too.
+        segment: dimensions and values that the segment must have; empty: whatever it is. What people did about all
+            segments is about this one, too.
+        state: the new state; only changes of state have one.
+        begin, end: instants (ms) of the judgement, or of the command: from, and before.
+        kind: what the row tells.
     """
 
     rule: str | None = None
@@ -53,14 +56,17 @@ class Wanted:
     state: str | None = None
     begin: int | None = None
     end: int | None = None
+    kind: Kind | None = None
 
-    def fits(self, change: Mapping[str, Any]) -> bool:
-        """Whether a change is asked for, apart from its time."""
-        return (
-            self.rule in (None, change["rule"])
-            and self.state in (None, change["state"])
-            and all(change["segment"].get(name) == value for name, value in self.segment.items())
-        )
+    def fits(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is asked for, apart from its time."""
+        kind, rule, segment = kind_of(row), row["rule"], row["segment"]
+        if self.kind not in (None, kind) or self.state not in (None, row["state"] if kind == Kind.CHANGE else None):
+            return False
+        if kind in OF_ALERTS:
+            return self.rule in (None, rule) and self.segment.items() <= segment.items()
+        about = rule is None or self.rule in (None, rule)
+        return about and all(segment.get(name, value) == value for name, value in self.segment.items())
 
 
 class SnapshotReader(Protocol):
@@ -84,7 +90,7 @@ class SnapshotReader(Protocol):
         """
 
     async def history(self, wanted: Wanted, last: int) -> list[Row]:
-        """The latest so many changes that are asked for, latest first.
+        """The latest so many rows of the history that are asked for, latest first.
 
         Raises:
             StoreUnavailable: the store does not answer.

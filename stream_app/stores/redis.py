@@ -169,7 +169,7 @@ class RedisStore:
         Args:
             now: all that fire, are pending or cannot be judged, JSON-ready (`domain.alerts.shown`); they replace those
                 that were.
-            changes: what happened since the last call, as lines of the alerts topic (`id`, `at`, ...). Those of a call
+            changes: what happened since the last call, as rows of the history (`id`, `at`, ...). Those of a call
                 that failed need not be given again, and one given twice is kept once. They are remembered, so that
                 a server that lost its memory gets them again: whoever begins to publish gives all it has.
             silences: all that are known, as `Silence.to_json` gives them; they replace those that were.
@@ -196,7 +196,7 @@ class RedisStore:
         return await self._asked(lambda: self._shelf.read(self._client))
 
     async def history(self, wanted: Wanted, last: int) -> list[dict[str, Any]]:
-        """The latest so many changes that are asked for, latest first.
+        """The latest so many rows of the history that are asked for, latest first.
 
         Raises:
             StoreUnavailable: the server does not answer.

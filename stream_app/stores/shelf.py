@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stream_app.stores.base import Wanted
     from stream_app.stores.layout import Keys
 
-#: How many past changes are kept, and how many of them are shown beside the present alerts.
+#: How many rows of the history are kept, and how many of them are shown beside the present alerts.
 KEPT = 10_000
 LATEST = 100
 #: How many are read at once while the history is searched.
@@ -41,7 +41,7 @@ class AlertShelf:
         self._keys = keys
         self._now: bytes | None = None  # None: nothing was put yet, and what is there is another process's
         self._silences = b"[]"
-        self._lines: dict[str, tuple[bytes, int]] = {}  # of each change by its id: JSON, instant (ms)
+        self._lines: dict[str, tuple[bytes, int]] = {}  # of each row of the history by its id: JSON, instant (ms)
         self._unwritten: dict[str, None] = {}
         self._puts = self._settled = 0
 
@@ -56,7 +56,7 @@ class AlertShelf:
         changes: Iterable[Mapping[str, Any]],
         silences: Iterable[Mapping[str, Any]],
     ) -> None:
-        """Take the present alerts and silences instead of the former, and the changes besides those there are."""
+        """Take the present alerts and silences instead of the former, and what happened besides what there is."""
         self._now, self._silences = orjson.dumps(list(now)), orjson.dumps(list(silences))
         for change in changes:
             name = str(change["id"])
@@ -91,7 +91,7 @@ class AlertShelf:
             self._unwritten.pop(name, None)
 
     async def read(self, client: Redis) -> Alerts:
-        """The present alerts, the silences, and the latest changes."""
+        """The present alerts, the silences, and what happened last."""
         async with client.pipeline(transaction=True) as pipe:
             pipe.get(self._keys.alerts_now)
             pipe.get(self._keys.silences)
@@ -100,7 +100,7 @@ class AlertShelf:
         return Alerts(orjson.loads(now or b"[]"), orjson.loads(silences or b"[]"), _distinct(_read_all(past)))
 
     async def history(self, client: Redis, wanted: Wanted, last: int) -> list[dict[str, Any]]:
-        """The latest so many changes that are asked for, latest first."""
+        """The latest so many rows that are asked for, latest first."""
         high = "+inf" if wanted.end is None else f"({wanted.end}"
         low = "-inf" if wanted.begin is None else str(wanted.begin)
         found: list[dict[str, Any]] = []
@@ -113,9 +113,9 @@ class AlertShelf:
 
 
 def _read_all(lines: Iterable[bytes]) -> list[dict[str, Any]]:
-    """Changes as this version writes them, whichever wrote them."""
-    changes = map(orjson.loads, lines)
-    return [change if "ends" in change else Change.from_json(change).to_json() for change in changes]
+    """Rows as this version writes them, whichever wrote them."""
+    rows = map(orjson.loads, lines)
+    return [row if "ends" in row else Change.from_json(row).to_json() for row in rows]
 
 
 def _distinct(changes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from stream_app.domain.alerts.change import State
+from stream_app.domain.alerts.history import Kind, with_kind
 from stream_app.domain.errors import StreamAppError
 from stream_app.domain.metrics.query import ParameterError, instant
 from stream_app.domain.periods import Calendar
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How many past changes are given where a request does not say, and at most.
+#: How many rows of the history are given where a request does not say, and at most.
 _LAST, _MOST = 100, 10_000
 _LONGEST_BODY = 16 * 1024
 #: For the judge's log to take a command; longer than it waits for the broker.
@@ -51,6 +52,7 @@ class AlertsApi:
         command: hands a command to the judge; None: this server takes none.
         token: what a request that changes something must bear; None: none may.
         rules: the names of the rules there are; None: whatever is named is taken.
+        dimensions: those of segments; None: whatever is named is taken.
         currency, minor_units: of the revenue at risk.
         clock: the wall clock, in seconds since 1970.
     """
@@ -65,8 +67,10 @@ class AlertsApi:
         currency: str,
         minor_units: int,
         clock: Callable[[], float],
+        dimensions: Collection[str] | None = None,
     ) -> None:
         self._answers, self._command, self._token, self._rules = answers, command, token, rules
+        self._dimensions = dimensions
         self._money = {"currency": currency, "minor_units": minor_units}
         self._clock = clock
 
@@ -89,13 +93,14 @@ class AlertsApi:
         holding = [one for one in silences if one.holds(now)]
         current = sorted((with_silence(row, holding) for row in found.now), key=worst_first)
         shown = [silence_row(one, now) for one in holding]
-        body = {"current": current, "silences": shown, "history": found.latest, **self._money}
+        body = {"current": current, "silences": shown, "history": [*map(with_kind, found.latest)], **self._money}
         return reply(body, headers=fresh(stale))
 
     async def history(self, request: web.Request) -> web.Response:
-        """Changes of alerts by rule, segment, state and time, latest first."""
+        """What happened to alerts and was done about them, by kind, rule, segment, state and time, latest first."""
         wanted, last = await self._wanted(request.query)
-        return reply({"history": await self._answers.history(wanted, last), **self._money}, headers=fresh(False))
+        found = await self._answers.history(wanted, last)
+        return reply({"history": [*map(with_kind, found)], **self._money}, headers=fresh(False))
 
     async def silences(self, request: web.Request) -> web.Response:
         """All silences that are known: in force, to come, and lately ended; those that end first come first."""
@@ -110,7 +115,9 @@ class AlertsApi:
             return refused
         body = await _body(request)
         calendar = await self._calendar(body.get("from"), body.get("until"))
-        command = commands.silence(body, now=self._now(), calendar=calendar, rules=self._names())
+        command = commands.silence(
+            body, now=self._now(), calendar=calendar, rules=self._names(), dimensions=self._dimensions
+        )
         return await self._take(command, {"Location": f"/api/v1/silences/{command.id}"})
 
     async def unsilence(self, request: web.Request) -> web.Response:
@@ -128,7 +135,9 @@ class AlertsApi:
         """Asks for a note that somebody has seen the firing alerts of a rule."""
         if (refused := self._refused(request)) is not None:
             return refused
-        command = commands.acknowledge(await _body(request), now=self._now(), rules=self._names())
+        body = await _body(request)
+        calendar = await self._calendar(body.get("until"))
+        command = commands.acknowledge(body, now=self._now(), calendar=calendar, rules=self._names())
         found = await self._certain("now")
         if found is not None and not any(lasting(row) and command.covers(row["rule"], row["segment"]) for row in found):
             return refusal(404, f"no such alert of rule {command.rule!r} fires; /api/v1/alerts lists those that do")
@@ -168,7 +177,7 @@ class AlertsApi:
         return None if stale else (found.silences if what == "silences" else found.now)
 
     async def _wanted(self, given: MultiMapping[str]) -> tuple[Wanted, int]:
-        allowed = ("rule", "segment", "state", "from", "until", "last")
+        allowed = ("kind", "rule", "segment", "state", "from", "until", "last")
         for name in given:
             if name not in allowed:
                 raise ParameterError(name, given[name], "there is no such parameter", allowed)
@@ -177,13 +186,20 @@ class AlertsApi:
         state = given.get("state")
         if state is not None and state not in list(State):
             raise ParameterError("state", state, f"there is no state {state!r}", [one.value for one in State])
+        kind = given.get("kind")
+        if kind is not None and kind not in list(Kind):
+            raise ParameterError("kind", kind, f"there is no kind {kind!r}", [one.value for one in Kind])
+        if state is not None and kind not in (None, Kind.CHANGE):
+            message = f"rows of kind {kind!r} have no new state; leave out state, or ask for kind=change"
+            raise ParameterError("state", state, message)
         last = given.get("last", str(_LAST))
         if not (last.isascii() and last.isdecimal() and len(last) <= 9 and 1 <= int(last) <= _MOST):
             raise ParameterError("last", last, "it is not such a number", [f"1 to {_MOST}"])
         calendar = await self._calendar(given.get("from"), given.get("until"))
         begin, end = (instant(name, given[name], calendar) if name in given else None for name in ("from", "until"))
         segment = _segment(given.getall("segment", []))
-        return Wanted(given.get("rule"), segment, state, begin, end), int(last)
+        only = None if kind is None else Kind(kind)
+        return Wanted(given.get("rule"), segment, state, begin, end, only), int(last)
 
     async def _calendar(self, *given: object) -> Calendar:
         """The business calendar, in which dates are meant; UTC before the first snapshot."""

@@ -205,7 +205,7 @@ class Answers:
         return self._alerts, False
 
     async def history(self, wanted: Wanted, last: int) -> list[dict[str, Any]]:
-        """The latest changes of alerts that are asked for, latest first.
+        """The latest rows of the alerts' history that are asked for, latest first.
 
         Raises:
             NoFiguresError: the store does not answer.

@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 
     from stream_app.domain.periods import Calendar
 
-#: The longest silence: what is to be quiet for good is a rule to remove.
+#: The longest silence or acknowledgement: what is to be quiet for good is a rule to remove.
 LONGEST_DAYS = 366
 _LONGEST = {"author": 100, "reason": 1000, "rule": 200}
 #: The fields of a silence.
 SILENCE = ("rule", "segment", "for", "until", "from", "reason", "author")
-_ACKNOWLEDGE = ("rule", "segment", "reason", "author")
+#: The fields of an acknowledgement.
+ACKNOWLEDGEMENT = ("rule", "segment", "for", "until", "reason", "author")
 _END = ("reason", "author")
 
 
-def silence(body: Mapping[str, Any], *, now: int, calendar: Calendar, rules: Collection[str] | None) -> Command:
+def silence(
+    body: Mapping[str, Any], *, now: int, calendar: Calendar, rules: Collection[str] | None,
+    dimensions: Collection[str] | None = None,
+) -> Command:  # fmt: skip
     """The command to be silent about alerts.
 
     Args:
@@ -35,6 +39,7 @@ def silence(body: Mapping[str, Any], *, now: int, calendar: Calendar, rules: Col
         now: the wall clock (ms).
         calendar: in whose time zone a date is meant.
         rules: the names of the rules there are; None: whatever is named.
+        dimensions: those of segments; None: whatever is named.
 
     Raises:
         ParameterError: a field is missing, unknown, or has a wrong value.
@@ -43,19 +48,10 @@ def silence(body: Mapping[str, Any], *, now: int, calendar: Calendar, rules: Col
     begins = instant("from", _text(body, "from"), calendar) if "from" in body else now
     if ("for" in body) == ("until" in body):
         raise ParameterError("for", "", "say for how long, as 2h, or until when, one of the two", ["for", "until"])
-    if "for" in body:  # to a whole second, which people can read
-        ends = -(-(begins + _span(_text(body, "for"))) // 1000) * 1000
-    else:
-        ends = instant("until", _text(body, "until"), calendar)
-    name = "for" if "for" in body else "until"
-    if ends <= max(begins, now):
-        raise ParameterError(name, str(body[name]), "it would end before it begins to count; take a later end")
-    if ends - now > LONGEST_DAYS * DAY_MS:
-        longest = f"it would last for more than {LONGEST_DAYS} days; take an earlier end, or remove the rule"
-        raise ParameterError(name, str(body[name]), longest)
+    ends = _ends(body, begins, now=now, calendar=calendar)
     return Command(
         uuid4().hex, Action.SILENCE, now, _text(body, "author"), _text(body, "reason"),
-        rule=_rule(body, rules), segment=_segment(body), begins=begins, ends=ends,
+        rule=_rule(body, rules), segment=_segment(body, dimensions), begins=begins, ends=ends,
     )  # fmt: skip
 
 
@@ -70,19 +66,30 @@ def unsilence(body: Mapping[str, Any], name: str, *, now: int) -> Command:
     return Command(uuid4().hex, Action.UNSILENCE, now, _text(body, "author"), reason, silence=name)
 
 
-def acknowledge(body: Mapping[str, Any], *, now: int, rules: Collection[str] | None) -> Command:
+def acknowledge(
+    body: Mapping[str, Any], *, now: int, calendar: Calendar, rules: Collection[str] | None
+) -> Command:  # fmt: skip
     """The command to note that somebody has seen the firing alerts of a rule.
+
+    Args:
+        body: `rule`, `segment`, `reason`, `author`; `for` or `until`, if it is not to last as long as the firing.
+        now: the wall clock (ms).
+        calendar: in whose time zone a date is meant.
+        rules: the names of the rules there are; None: whatever is named.
 
     Raises:
         ParameterError: as with `silence`.
     """
-    _known(body, _ACKNOWLEDGE)
+    _known(body, ACKNOWLEDGEMENT)
     if body.get("rule") is None:
         raise ParameterError("rule", "", "say whose alerts: the name of a rule", sorted(rules or ()))
+    if "for" in body and "until" in body:
+        raise ParameterError("for", str(body["for"]), "say for how long or until when, not both", ["for", "until"])
+    ends = _ends(body, now, now=now, calendar=calendar) if "for" in body or "until" in body else None
     reason = _text(body, "reason") if body.get("reason") else ""
     return Command(
         uuid4().hex, Action.ACKNOWLEDGE, now, _text(body, "author"), reason,
-        rule=_rule(body, rules), segment=_segment(body),
+        rule=_rule(body, rules), segment=_segment(body), ends=ends,
     )  # fmt: skip
 
 
@@ -126,11 +133,30 @@ def _rule(body: Mapping[str, Any], rules: Collection[str] | None) -> str | None:
     return name
 
 
-def _segment(body: Mapping[str, Any]) -> dict[str, str]:
+def _segment(body: Mapping[str, Any], dimensions: Collection[str] | None = None) -> dict[str, str]:
     value = body.get("segment") or {}
     if not isinstance(value, dict) or not all(isinstance(of, str) for of in value.values()):
         raise ParameterError("segment", str(value), 'it is an object of texts, such as {"plan": "pro"}')
+    for name in value:
+        if dimensions is not None and name not in dimensions:
+            none = "" if dimensions else ": none is configured"
+            raise ParameterError("segment", name, f"there is no dimension {name!r}{none}", list(dimensions))
     return dict(value)
+
+
+def _ends(body: Mapping[str, Any], begins: int, *, now: int, calendar: Calendar) -> int:
+    """When it ends (ms), of `for` or `until`, whichever is there."""
+    name = "for" if "for" in body else "until"
+    if name == "for":  # to a whole second, which people can read
+        ends = -(-(begins + _span(_text(body, "for"))) // 1000) * 1000
+    else:
+        ends = instant("until", _text(body, "until"), calendar)
+    if ends <= max(begins, now):
+        raise ParameterError(name, str(body[name]), "it would end before it begins to count; take a later end")
+    if ends - now > LONGEST_DAYS * DAY_MS:
+        longest = f"it would last for more than {LONGEST_DAYS} days; take an earlier end, or remove the rule"
+        raise ParameterError(name, str(body[name]), longest)
+    return ends
 
 
 def _span(given: str) -> int:

@@ -56,6 +56,7 @@ class WebServer:
         command: hands a silence or an acknowledgement to the judge; without it, none is taken.
         api_token: what requests that change something must bear; None: none may.
         rules: the names of the alert rules there are now; None: silences may name any.
+        dimensions: those of segments; None: silences may name any.
         slack_actions: answers `/slack/actions`, the buttons of Slack's messages; None: there is no such address.
 
     Attributes:
@@ -82,6 +83,7 @@ class WebServer:
         command: Callable[[Command], Awaitable[None]] | None = None,
         api_token: str | None = None,
         rules: Callable[[], Collection[str]] | None = None,
+        dimensions: Collection[str] | None = None,
         slack_actions: Handler | None = None,
     ) -> None:
         self.host = host
@@ -93,8 +95,8 @@ class WebServer:
             minor_units=minor_units, status=status, clock=clock, top=top,
         )  # fmt: skip
         self._alerts = AlertsApi(
-            self._answers, command=command, token=api_token, rules=rules, currency=currency, minor_units=minor_units,
-            clock=clock,
+            self._answers, command=command, token=api_token, rules=rules, dimensions=dimensions, currency=currency,
+            minor_units=minor_units, clock=clock,
         )  # fmt: skip
         self._slack_actions = slack_actions
         self._runner: web.AppRunner | None = None

@@ -19,6 +19,8 @@ from faults import telling
 from faults.load import Broken
 from faults.rig import watermark
 from faults.trial import ALERTS, BROKEN_RULES
+from stream_app.domain.alerts import Action
+from stream_app.domain.alerts.history import OF_ALERTS
 
 if TYPE_CHECKING:
     from support.workers import Worker
@@ -195,7 +197,11 @@ async def _alerts(trial: Trial, found: Findings) -> None:
     entries = await read_all(broker, f"{app}-outbox-changelog")
     telling.told(desk, records, entries, _told(trial), found)
     history = await trial.ask(trial.running[0], "/api/v1/alerts/history?last=10000")
-    found.expect("the history", sorted(line["id"] for line in history.get("history", ())), sorted(changes))
+    rows = history.get("history", [])
+    of_alerts = [row["id"] for row in rows if row["kind"] in OF_ALERTS]
+    found.expect("the history", sorted(of_alerts), sorted(changes))
+    begun = [row["id"] for row in rows if row.get("action") == Action.SILENCE]
+    found.expect("silences in the history", sorted(begun), sorted(desk.silences))
 
 
 def _told(trial: Trial) -> list[tuple[str, str]]:

@@ -181,7 +181,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_promtool_accepts_the_configuration_and_its_rules() -> None:
     done = promtool("check", "config", DEPLOY / "prometheus" / "prometheus.yml")
     assert done.returncode == 0, done.stderr
-    assert "12 rules found" in done.stdout
+    assert "16 rules found" in done.stdout
 
 
 def test_each_alert_fires_on_what_it_is_for_and_on_nothing_else() -> None:

@@ -22,8 +22,9 @@ from servers import eventually
 from support.figures import FIRST_DAY, empty, product
 from support.snapshots import retention
 from support.stores import plain
-from support.web import milliseconds
+from support.web import deed, milliseconds
 
+from stream_app.domain.alerts.history import Kind
 from stream_app.domain.counters import BlockKey
 from stream_app.domain.errors import ConfigurationError, ConnectionFailedError
 from stream_app.domain.events import ENGAGEMENT, Definition
@@ -284,6 +285,23 @@ async def test_the_history_is_found_by_rule_segment_state_and_time(stores):
     third = milliseconds("2026-03-03T00:00:00Z")
     assert await found(begin=third) == ["4", "3"]
     assert await found(end=third) == ["2", "1"]
+
+
+async def test_what_people_did_is_in_the_history_and_found_by_kind(stores):
+    store = await stores()
+    rows = [
+        alert("1", "firing", 1), alert("2", "firing", 2, reason="no_data"),
+        *({name: value for name, value in deed(action, id=action, at=f"2026-03-0{day}T00:00:00Z").items()
+           if name != "current"} for day, action in ((3, "silence"), (4, "unsilence"), (5, "acknowledge"))),
+    ]  # fmt: skip
+    await store.publish_alerts([], rows)
+    assert await store.history(Wanted(), 10) == rows[::-1]
+    assert (await store.alerts()).latest == rows[::-1]
+    kinds = {kind.value: names(await store.history(Wanted(kind=kind), 10)) for kind in Kind}
+    assert kinds == {
+        "change": ["1"], "health": ["2"], "silence": ["unsilence", "silence"], "acknowledgement": ["acknowledge"]
+    }  # fmt: skip
+    assert names(await store.history(Wanted(state="firing"), 10)) == ["1"]
 
 
 async def test_a_rare_change_is_found_behind_many_others(stores):

@@ -14,6 +14,8 @@ from stream_app.domain.alerts import (
     AlertState,
     Baseline,
     FalseAlarms,
+    Flow,
+    Flows,
     Health,
     Outage,
     Quality,
@@ -156,6 +158,34 @@ def test_outages_of_days_are_told_the_same_whenever_they_are_looked_at(users: li
 
 def steps(volumes: Any, found: Any, states: Any) -> Any:
     return stream_steps(
-        Quality(), ("console",), calendar=CALENDAR, volumes=volumes, outages=found, watermark=None, moved_at=None,
+        Quality(), ("console",), calendar=CALENDAR, flows=Flows(Flow(volumes, found)), watermark=None, moved_at=None,
         now=None, states=states,
     )  # fmt: skip
+
+
+DAYS = st.lists(st.tuples(*[st.sampled_from([1000, 1000, 990, 300, 10])] * 2), min_size=30, max_size=90)
+
+
+@given(DAYS, st.sets(st.integers(0, 90), max_size=12))
+def test_outages_of_a_kind_are_told_the_same_whenever_they_are_looked_at(users: Any, looks: set[int]) -> None:
+    def changes(closings: Sequence[int]) -> list[Change]:
+        states: dict[str, AlertState] = {}
+        found = []
+        for closed in closings:
+            every, kind = (
+                Flow.of([(FIRST + i, seen[of]) for i, seen in enumerate(users[:closed])], CALENDAR, 0.5)
+                for of in (0, 1)
+            )
+            for key, state, change in stream_steps(
+                Quality(), ("console",), calendar=CALENDAR, flows=Flows(every, {"repurchase": kind}), watermark=None,
+                moved_at=None, now=None, states=through_json(states),
+            ):  # fmt: skip
+                states[key] = state
+                found += [change] if change is not None and change.segment else []
+        return found
+
+    whole = changes([len(users)])
+    assert changes([*sorted(look for look in looks if look < len(users)), len(users)]) == whole
+    overall = {one.begins for one in outages([(FIRST + i, seen[0]) for i, seen in enumerate(users)], CALENDAR, 0.5)}
+    firings = {change.cohort for change in whole if change.state is State.FIRING}
+    assert not firings & {CALENDAR.start_date(Grain.DAY, CALENDAR.day(begins)) for begins in overall}

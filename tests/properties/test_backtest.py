@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from properties.histories import DEFINITIONS, pasts
 from properties.sides import DIMENSIONS, Tables, answered, line, shared_out
 from properties.test_observations import FORMS, asked_of, each_with_its_own_order, rules
-from support.alerts import apply
+from support.alerts import apply, rule
 from support.counting import merge
 
 from stream_app.backtest import backtest
-from stream_app.domain.alerts import Quality, RuleSet, counted_by, from_answer, from_snapshot
+from stream_app.domain.alerts import Quality, RuleSet, counted_by, from_answer, from_snapshot, volumes, volumes_of
 from stream_app.domain.periods import DAY_MS, Grain
 from stream_app.settings import Settings
 
@@ -54,6 +54,18 @@ class Service:
         last = self._take(watermark)
         snapshot = merge(self._parts, watermark=watermark, last_event=last)
         return {rule.name: self._course(rule, snapshot) for rule in rules}
+
+    def volumes(self, watermark: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """By each counted definition its users by day: from counters, and from the answer to a question."""
+        last = self._take(watermark)
+        snapshot = merge(self._parts, watermark=watermark, last_event=last)
+        counted, asked = {}, {}
+        for one in (definition for definition in DEFINITIONS if definition.counted):
+            by_day = rule(definition=one.name, figure="lifecycle", measure="active", index=0)
+            question = asked_of(self._past, by_day, watermark, snapshot.last_event)
+            counted[one.name] = volumes(snapshot, one.name)
+            asked[one.name] = volumes_of(answered(question, [part.population() for part in self._parts]))
+        return counted, asked
 
     def _take(self, watermark: int) -> int | None:
         due = [event for event in self._events if event["time"] <= watermark]
@@ -100,6 +112,16 @@ def test_a_file_gives_the_changes_of_the_service_that_saw_its_events(
                 changes += apply(own, service.at(watermark, own), states)
     assert sorted(map(plain, found.changes), key=str) == sorted(map(plain, changes), key=str)
     assert [change.at for change in found.changes] == sorted(change.at for change in found.changes)
+
+
+@given(data=st.data())
+def test_the_volume_of_each_kind_of_event_is_the_same_by_counters_as_by_a_question(data: Any) -> None:
+    past = data.draw(pasts(most=80, reaches=(10, 40)))
+    if past.events:
+        last = past.events[-1]["time"]
+        for watermark in (data.draw(st.integers(past.events[0]["time"], last)), last):
+            counted, asked = Service(past, past.events).volumes(watermark)
+            assert counted == asked
 
 
 def plain(change: Change) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from stream_app.domain.alerts import Change, Hold, Hours, Reason, Sending, State
 from stream_app.domain.alerts.command import Action
 from stream_app.domain.alerts.group import bad
 from stream_app.domain.alerts.notice import NoticeKind
+from stream_app.domain.events import rfc3339
 
 if TYPE_CHECKING:
     from stream_app.domain.alerts import Group, Notice
@@ -99,9 +100,10 @@ class AnyOrder(RuleBasedStateMachine):
     def unsilence(self, which: int) -> None:
         self._command(Action.UNSILENCE, silence=f"c{which}")
 
-    @rule(plan=st.none() | plans)
-    def acknowledge(self, plan: str | None) -> None:
-        self._command(Action.ACKNOWLEDGE, segment={} if plan is None else {"plan": plan})
+    @rule(plan=st.none() | plans, length=st.none() | st.integers(1, 80))
+    def acknowledge(self, plan: str | None, length: int | None) -> None:
+        ends = None if length is None else self.now + length * HOUR
+        self._command(Action.ACKNOWLEDGE, segment={} if plan is None else {"plan": plan}, ends=ends)
 
     @invariant()
     def each_change_is_told_waits_or_is_withheld_once(self) -> None:
@@ -174,6 +176,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     def _nothing_seen_is_repeated(self, told: list[Notice]) -> None:
         for notice in told:
+            seen = [one.acknowledged for one in notice.standing if one.acknowledged is not None]
+            assert all(one["ends"] is None or one["ends"] > rfc3339(self.now) for one in seen)
             if notice.kind is NoticeKind.REPEATED:
                 lasting = [one for one in notice.standing if bad(one.change)]
                 assert any(one.acknowledged is None and not self._silenced(one.change) for one in lasting)

@@ -15,7 +15,7 @@ from stream_app.domain.alerts import Action, Change, Command, Group, Silence
 from stream_app.domain.alerts.group import Hold, bad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from simulation.kafka import TP
     from simulation.world import World
@@ -79,6 +79,20 @@ class Desk:
         times = Counter(command.author for command in asked)
         twice = [author for author, count in self._acknowledged.items() if count > times[author]]
         return f"acknowledgements of {sorted(twice)} were applied again" if twice else None
+
+    def unwritten(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+        """What people did, and the history does not say once: each silence and its end, who has acknowledged."""
+        done = Counter((row["action"], row["id"]) for row in rows)
+        if any(number > 1 for number in done.values()):
+            return f"the history has {[one for one, number in done.items() if number > 1]} more than once"
+        if {name for action, name in done if action == Action.SILENCE} != set(self._silences):
+            return f"the history has other silences than {sorted(self._silences)}"
+        ended = sorted(name for name, silence in self._silences.items() if silence.ends != silence.command.ends)
+        if sorted(row["silence"] for row in rows if row["action"] == Action.UNSILENCE) != ended:
+            return f"the history has other ends of silences than those of {ended}"
+        named = {row["author"] for row in rows if row["action"] == Action.ACKNOWLEDGE}
+        self._world.seen["acknowledgements in the history"] += len(named)
+        return None if named >= set(self._acknowledged) else "the history lacks acknowledgements"
 
     def _states(self, rows: dict[str, Any]) -> None:
         """Silences, groups and the offset, as they are from now on."""

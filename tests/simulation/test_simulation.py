@@ -22,7 +22,7 @@ KINDS = (
     "kills", "freezes", "thaws", "evictions", "rebalances", "takeovers", "commits", "transactions undone",
     "writes refused", "chunks lost", "chunks repeated", "compactions", "told", "found", "found missing",
     "outcomes unknown", "refused by Slack", "ends by the watch", "told together", "silences", "withheld",
-    "acknowledged", "commands repeated",
+    "acknowledged", "acknowledgements in the history", "commands repeated",
 )  # fmt: skip
 
 

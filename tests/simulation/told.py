@@ -10,6 +10,7 @@ import orjson
 from simulation import streams
 from stream_app.domain.alerts import Change
 from stream_app.domain.alerts.group import bad
+from stream_app.domain.alerts.history import OF_ALERTS, kind_of
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -83,9 +84,13 @@ def _history(world: World, lines: list[dict[str, Any]]) -> str | None:
         orjson.loads(record.key or b""): orjson.loads(record.value or b"null")
         for record in world.kafka.logs["alert-history", 0].committed()
     }
-    if [rows[key] for key in sorted(rows)] != lines:
-        return f"the history has {len(rows)} changes, or others than the {len(lines)} of the topic"
-    return None if world.owner.judge.history == lines else "the history that is shown is not the one that is stored"
+    stored = [rows[key] for key in sorted(rows)]
+    changes = [row for row in stored if kind_of(row) in OF_ALERTS]
+    if changes != lines:
+        return f"the history has {len(changes)} changes, or others than the {len(lines)} of the topic"
+    if world.owner.judge.history != stored:
+        return "the history that is shown is not the one that is stored"
+    return world.desk.unwritten([row for row in stored if kind_of(row) not in OF_ALERTS])
 
 
 def _states(world: World, lines: list[dict[str, Any]], wanted: list[tuple[str, str, str, str]] | None) -> str | None:

@@ -138,6 +138,7 @@ class Seen:
         self.chunks: list[Any] = []
         self.commits: list[str] = []
         self.recoveries: list[tuple[int, int]] = []
+        self.losses: list[tuple[str, int]] = []
 
     def chunk(self, topic: str, counts: Any, seconds: float) -> None:
         self.chunks.append((topic, counts))
@@ -147,6 +148,9 @@ class Seen:
 
     def recovered(self, partition: int, users: int, seconds: float) -> None:
         self.recoveries.append((partition, users))
+
+    def lost(self, topic: str, records: int) -> None:
+        self.losses.append((topic, records))
 
 
 class FakeConsumer:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from stream_app.domain.alerts import Action, Silence
+from stream_app.domain.events import rfc3339
 from stream_app.exporters.prometheus import Metrics
 from stream_app.web.health import HealthBoard
 from stream_app.web.server import WebServer
@@ -72,7 +73,8 @@ class Obeying:
         elif command.action is Action.UNSILENCE:
             reader.silences = [one for one in reader.silences if one["command"]["id"] != command.silence]
         else:
-            seen = {"author": command.author, "reason": command.reason, "at": command.at}
+            ends = None if command.ends is None else rfc3339(command.ends)
+            seen = {"author": command.author, "reason": command.reason, "at": rfc3339(command.at), "ends": ends}
             reader.found = [
                 row | {"acknowledged": seen} if command.covers(row["rule"], row["segment"]) else row
                 for row in reader.found

@@ -85,6 +85,17 @@ def silence(
     return {"command": command | changes, "begins": begins, "ends": ends}
 
 
+def deed(action: str = "acknowledge", **changes: Any) -> dict[str, Any]:
+    """What somebody did about alerts, a row of the history."""
+    kind = "acknowledgement" if action == "acknowledge" else "silence"
+    return {
+        "kind": kind, "id": "deed", "command": "c", "action": action, "at": "2026-03-29T08:00:00Z", "author": "ada",
+        "reason": "I look", "rule": "pro-day-7", "segment": {},
+        "begins": None, "ends": None, "silence": None, "changes": [], "state": None,
+        "current": False,
+    } | changes  # fmt: skip
+
+
 def alert(**changes: Any) -> dict[str, Any]:
     """An alert as the reader gives it."""
     return {

@@ -76,3 +76,12 @@ async def test_every_alertmanager_is_asked(settings, monkeypatch):
         with pytest.raises(ConfigurationError, match=r"alertmanager \(2 of 2\): HTTP 404"):
             await check._check_alertmanager(both)
     assert [post.json for post in (*first.posts, *second.posts)] == [[], [], []]
+
+
+async def test_a_rule_whose_promise_does_not_hold_is_told_of(tmp_path, capsys):
+    rules = tmp_path / "rules.yml"
+    rules.write_text(
+        "rules: [{name: lost, figure: churn, definition: engagement, grain: day, above: 0.3, false_alarms: 1 per year}]"
+    )
+    assert await check._check_rules(Settings(rules=rules)) == "1 rules"
+    assert "rules: doubtful: rule 'lost': false_alarms: 1 per year is not promised: " in capsys.readouterr().err

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.program import FakeProgram
 
-from stream_app import __version__
-from stream_app.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_WRONG, main
+from stream_app import __version__, cli_backtest
+from stream_app.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_WRONG, main, parsers
 from stream_app.domain.errors import ConfigurationError, ConnectionFailedError
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +56,20 @@ def test_demo_passes_on_how_it_is_to_end():
     assert plain == {"once": False, "as_json": False, "kafka": None}
     assert full == {"once": True, "as_json": True, "kafka": "k:1"}
     assert settings.web_port == 81
+
+
+def test_a_second_worker_on_a_host_is_given_its_port_on_the_command_line(monkeypatch):
+    monkeypatch.setenv("STREAM_APP_WEB_PORT", "80")
+    program = FakeProgram()
+    assert main(["run", "--port", "8001"], program) == EXIT_OK
+    assert main(["run", "--port", "0"], program) == EXIT_OK
+    assert main(["run"], program) == EXIT_OK
+    assert [settings.web_port for _, settings, _ in program.calls] == [8001, 0, 80]
+
+
+def test_a_wrong_port_is_told(capsys):
+    assert main(["run", "--port", "65536"], FakeProgram()) == EXIT_WRONG
+    assert "web_port: '65536' (option --port) is out of range" in capsys.readouterr().err
 
 
 def test_rebuild_passes_on_what_it_may_do():
@@ -128,6 +142,54 @@ def test_a_file_that_cannot_be_read_is_told(capsys):
 def test_a_wrong_command_line_is_refused_with_what_was_probably_meant(argv, said, capsys):
     refused(*argv)
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["analyze", "f", "--timezone", "Mars"], "argument --timezone: 'Mars' is not an IANA time zone name"),
+        (["silence", "add", "--reason", "r"], "one of the arguments --for --until is required"),
+        (["run", "--prot", "1"], "unrecognized arguments: --prot 1; did you mean --port?"),
+    ],
+)
+def test_a_usage_error_is_its_message_and_where_the_usage_is(argv, said, capsys):
+    refused(*argv)
+    message, where, *rest = capsys.readouterr().err.splitlines()
+    prog = " ".join(["stream-app", *(word for word in argv if word in ("analyze", "silence", "add", "run"))])
+    assert message.startswith(f"{prog}: {said}")
+    assert where == f"see `{prog} --help`"
+    assert rest == []
+
+
+def every_parser():
+    """Those of sub-commands and of what is below them, by name; of `cli_backtest` there are tests of its own."""
+    _, commands = parsers()
+    for name, parser in commands.items():
+        if name not in cli_backtest.COMMANDS:
+            yield name, parser
+            for action in parser._actions:
+                inner = action.choices if isinstance(action.choices, dict) else {}
+                yield from ((f"{name} {below}", one) for below, one in inner.items())
+
+
+@pytest.mark.parametrize(("name", "parser"), every_parser(), ids=lambda given: given if isinstance(given, str) else "")
+def test_help_says_what_a_command_does_and_what_each_option_means(name, parser):
+    assert parser.description
+    text = parser.format_help()
+    assert text.startswith(f"usage: stream-app {name} ")
+    assert all(action.help for action in parser._actions if not isinstance(action.choices, dict))
+
+
+def test_the_help_of_run_tells_of_settings_and_exit_codes(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = parsers()[1]["run"].format_help()
+    assert "\n\nSettings: options come before environment variables (STREAM_APP_<NAME>)" in text
+    assert "\n\nExit codes: 0 stopped as asked; 1 " in text
+
+
+def test_what_may_be_left_out_of_alerts_is_in_brackets():
+    text = parsers()[1]["alerts"].format_help()
+    assert text.startswith("usage: stream-app alerts [-h] [--url URL] [--config FILE] [--json] [history ...]\n")
 
 
 def test_version_and_help_need_nothing_but_the_package():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import threading
 
 import pytest
 from support.figures import product
 from support.program import FakeProgram
 from support.site import Obeying, Site
-from support.web import FakeReader, Taken, alert, silence
+from support.web import FakeReader, Taken, alert, deed, silence
 
 from stream_app import cli_alerts
 from stream_app.cli import EXIT_OK, EXIT_WRONG, main
@@ -35,7 +36,7 @@ def environment(monkeypatch):
 def site():
     """A server whose judge obeys at once."""
     reader = FakeReader(product(users=5))
-    one = Site(reader, api_token=TOKEN, command=Obeying(reader))
+    one = Site(reader, api_token=TOKEN, command=Obeying(reader), dimensions=("plan", "country"))
     one.start()
     yield one
     one.stop()
@@ -106,7 +107,7 @@ def test_what_fires_says_how_it_is_now_and_why_nobody_was_told(site, call):
     assert third == [
         "PENDING: waits, plan: pro",
         "  Day-7 retention 21.4 % (group of 140); below 30.0 %",
-        "  since 2026-03-19; not for long enough yet to be told of",
+        "  since 2026-03-19; pending, not reported yet",
     ]
 
 
@@ -139,6 +140,23 @@ def test_the_history_is_a_table_of_what_was_asked_for(site, call):
     ]  # fmt: skip
     _, out, _ = call("alerts", "history", "--segment", "plan=team")
     assert "firing, no_data" in out
+    site.reader.found += [
+        deed("unsilence", rule=None, reason=""),
+        deed("silence", ends="2026-03-30T00:00:00.250Z", reason="a deployment"),
+        deed("acknowledge", ends="2026-03-29T10:00:00Z", segment={"plan": "pro"}), deed("acknowledge"),
+        alert(reason="data_back", current=False),
+    ]  # fmt: skip
+    _, out, _ = call("alerts", "history", "--kind", "silence")
+    assert [line.split("  ") for line in re.sub("  +", "  ", out).splitlines()[1:]] == [
+        ["2026-03-29T08:00:00Z", "every rule", "all users", "silence ended", "-", "-", "-", "-", "ada"],
+        ["2026-03-29T08:00:00Z", "pro-day-7", "all users", "silenced until 2026-03-30T00:00:00Z", "-", "-", "-", "-",
+         "ada: a deployment"],
+    ]  # fmt: skip
+    _, out, _ = call("alerts", "history", "--kind", "acknowledgement")
+    assert "plan: pro  acknowledged until 2026-03-29T10:00:00Z" in out
+    assert re.search("all users +acknowledged +-.* ada: I look", out)
+    _, out, _ = call("alerts", "history", "--kind", "health")
+    assert re.search("plan: pro +data back +21.4 %", out)
     assert call("alerts", "history", "--state", "pending")[1] == "Nothing happened that was asked for.\n"
 
 
@@ -188,14 +206,30 @@ def test_an_alert_is_acknowledged(site, call):
     assert out.splitlines()[1:] == ["  plan: pro: ada", "  plan: team: ada"]
 
 
+def test_an_alert_is_acknowledged_for_a_while(site, call):
+    site.reader.found = [alert(acknowledged={"author": "bob", "reason": "", "at": "x", "ends": "2026-03-29T10:00:00Z"})]
+    assert "  acknowledged by bob, until 2026-03-29T10:00:00Z" in call("alerts")[1].splitlines()
+    code, out, _ = call("acknowledge", "pro-day-7", "--for", "2h", "--reason", "known")
+    assert code == EXIT_OK
+    ends = site.reader.found[0]["acknowledged"]["ends"]
+    assert out == f"Acknowledged, pro-day-7:\n  plan: pro: ada: known, until {ends}\n"
+    assert call("acknowledge", "pro-day-7", "--until", "2000-01-01")[0] == EXIT_WRONG
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
+        (["acknowledge", "pro-day-7", "--for", "soon"], "for: 'soon' must be a span such as"),
+        (["alerts", "history", "--kind", "on"], "(allowed: change, health, silence, acknowledgement)"),
         (["acknowledge", "nonesuch"], "no such alert of rule 'nonesuch' fires"),
         (["silence", "end", "nonesuch"], "there is no silence 'nonesuch'"),
         (["silence", "add", "--all", "--for", "soon", "--reason", "r"], "for: 'soon' must be a span such as"),
         (["silence", "add", "--all", "--until", "1999-01-01", "--reason", "r"], "until: it would end before"),
         (["silence", "add", "--segment", "pro", "--for", "1h", "--reason", "r"], "--segment: 'pro' has no value"),
+        (
+            ["silence", "add", "--segment", "plna=pro", "--for", "1h", "--reason", "r"],
+            "segment: there is no dimension 'plna' (allowed: plan, country)",
+        ),
         (["alerts", "history", "--state", "on"], "(allowed: inactive, pending, firing, resolved)"),
         (["alerts", "history", "--last", "many"], "last:"),
     ],
@@ -207,7 +241,16 @@ def test_what_the_service_refuses_is_told_in_one_message(call, argv, said):
     assert said in err
 
 
-@pytest.mark.parametrize("argv", [["silence"], ["silence", "add", "--reason", "r"], ["acknowledge"], ["silence", "ad"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["silence"],
+        ["silence", "add", "--reason", "r"],
+        ["acknowledge"],
+        ["silence", "ad"],
+        ["acknowledge", "r", "--for", "1h", "--until", "2090-01-01"],
+    ],
+)
 def test_a_wrong_command_line_asks_nobody(argv):
     with pytest.raises(SystemExit) as caught:
         main(argv, FakeProgram())

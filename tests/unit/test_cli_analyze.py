@@ -119,6 +119,17 @@ def test_columns_are_mapped_wherever_the_file_is_written(argv: list[str]) -> Non
         (["--config", "/nowhere.yml"], "config: '/nowhere.yml' (option --config) cannot be read"),
         (["--map", "user_id=id"], "--map user_id=id: no such column; there are user_id, occurred_at, plan"),
         (["--png", "/nowhere/x.png"], "--png: '/nowhere/x.png' cannot be written: there is no such directory"),
+        (["--png", "a.SVG"], "--png: 'a.SVG' is named as a picture of another form; write --svg for that, or name it"),
+        (["--svg", "a.png"], "--svg: 'a.png' is named as a picture of another form; write --png for that, or name it"),
+        (["--png", "a.jpg"], "--png: 'a.jpg' is named as a picture of another form; name it a.png"),
+        (
+            ["--from", "2024-02-01", "--until", "2024-01-05"],
+            "--from: '2024-02-01' is not before until, '2024-01-05'; exchange them",
+        ),
+        (
+            ["--from", "2024-02-01", "--until", "2024-02-01T00:00:00Z"],
+            "--from: '2024-02-01' is not before until, '2024-02-01T00:00:00Z'; take a later until",
+        ),
         (["--svg", "/"], "--svg: '/' cannot be written: Is a directory"),
     ],
 )
@@ -145,6 +156,20 @@ def test_tables_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1997-03-31" in out
     assert "schema" not in out
     assert ANSWER["schema"] not in out
+
+
+@pytest.mark.parametrize("name", ["a", "a.b", "a.PNG"])
+def test_a_picture_may_have_any_name_that_says_nothing_else(
+    name: str, events: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["analyze", events, "--json", "--png", str(tmp_path / name)]) == EXIT_OK
+    assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+
+
+def test_a_backtest_refuses_a_picture_of_another_form_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", "rules.yml", "events.jsonl", "--svg", "a.png"], FakeProgram()) == EXIT_WRONG
+    assert capsys.readouterr().err.startswith("stream-app backtest: --svg: 'a.png' is named as a picture of another")
 
 
 def test_pictures_are_written(events: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,45 @@ def test_json_is_one_line_a_change_in_order(capsys: pytest.CaptureFixture[str]) 
     }  # fmt: skip
 
 
+@pytest.fixture
+def broken(tmp_path: Path) -> tuple[str, str]:
+    """An alert that fires, then has no data for two days, then some that is still bad, and then is good again."""
+    (tmp_path / "rules.yml").write_text(
+        "defaults: {no_data: 2, min_group: 5}\nquality: off\n"
+        "rules: [{name: back, definition: engagement, grain: day, index: 1, below: 0.5}]\n"
+    )
+    rows = [
+        {"type": "visit", "event_id": f"{day}-{user}-{at}", "user_id": f"{day}-{user}",
+         "occurred_at": f"2026-03-{at:02d}T08:00:00Z"}
+        for day, users, returned in [(1, 10, 9), (2, 10, 1), (5, 10, 2), (6, 10, 9), (7, 10, 9)]
+        for user in range(users)
+        for at in (day, *([day + 1] if user < returned else []))
+    ]  # fmt: skip
+    (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return str(tmp_path / "rules.yml"), str(tmp_path / "events.jsonl")
+
+
+def test_what_is_of_health_alone_is_no_line_of_json_but_where_it_is_asked_for(
+    broken: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = []
+    for options in ((), ("--health",)):
+        assert main(["backtest", *broken, "--json", *options]) == EXIT_OK
+        lines.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert [row["state"] for row in lines[0]] == ["firing", "resolved"]
+    told = [(row["state"], row["health"], row["reason"]) for row in lines[1]]
+    assert told == [
+        ("firing", "ok", "below"), ("firing", "no_data", "no_data"), ("firing", "ok", "data_back"),
+        ("resolved", "ok", "recovered"),
+    ]  # fmt: skip
+    assert main(["backtest", *broken]) == EXIT_OK
+    text = capsys.readouterr().out
+    assert "1 firing, 4 changes" in text
+    assert "no data" in text
+    assert main(["backtest", *broken, "--health"]) == EXIT_WRONG
+    assert "--health: it is for --json" in capsys.readouterr().err
+
+
 def test_people_get_a_table_of_changes_and_the_messages(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", RULES, EVENTS]) == EXIT_OK
     text = capsys.readouterr().out
@@ -170,3 +209,12 @@ def test_a_test_file_that_is_wrong_ends_with_2(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "test.yml").write_text("tests: []")
     assert main(["rules", "test", str(tmp_path / "test.yml")]) == EXIT_WRONG
     assert "rules: is missing" in capsys.readouterr().err
+
+
+def test_check_warns_of_a_rule_whose_promise_does_not_hold(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "rules.yml"
+    path.write_text(
+        "rules: [{name: dau, figure: stickiness, definition: engagement, grain: day, below: 0.3, false_alarms: 1/year}]"
+    )
+    assert main(["rules", "check", str(path)]) == EXIT_OK
+    assert f"{path}: rule 'dau': false_alarms: 1/year is not promised: " in caplog.text

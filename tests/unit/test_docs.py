@@ -14,6 +14,7 @@ from stream_app.cli import parsers
 from stream_app.codecs.events import EventDecoder
 from stream_app.domain.alerts import load_rules
 from stream_app.domain.alerts.measures import MEASURES
+from stream_app.domain.alerts.rule import STREAM_ALERTS
 from stream_app.domain.alerts.rulekeys import DEFAULTS as DEFAULTABLE
 from stream_app.domain.alerts.rulekeys import KEYS, QUALITY
 from stream_app.domain.events import ACTIVITY, ENGAGEMENT, REPURCHASE, Reason
@@ -67,12 +68,12 @@ def metric_row(name: str, type_: str, labels: tuple[str, ...], meaning: str) -> 
     return f"| `{name}` | {type_} | {', '.join(f'`{label}`' for label in labels) or '–'} | {meaning} |"
 
 
-def test_every_setting_is_in_the_readme_and_nothing_else():
-    assert table(section(README, "Settings")) == [settings_row(name) for name in SETTABLE]
+def test_every_setting_is_in_its_table_and_nothing_else():
+    assert table(section(DOCUMENTS["docs/settings.md"], "Settings")) == [settings_row(name) for name in SETTABLE]
 
 
-def test_every_metric_is_in_the_readme_and_nothing_else():
-    assert table(section(README, "Metrics")) == [metric_row(*metric) for metric in METRICS]
+def test_every_metric_is_in_its_table_and_nothing_else():
+    assert table(section(DOCUMENTS["docs/metrics.md"], "Metrics")) == [metric_row(*metric) for metric in METRICS]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -107,12 +108,12 @@ def test_commands_and_options_that_are_named_exist(document):
         assert command in commands
         options = {word.partition("=")[0] for word in rest.split() if word.startswith("--")}
         assert options <= set(commands[command].options), (command, rest)
-    assert len(calls) >= {"README.md": 9, "docs/operations.md": 4}.get(document, 0)
+    assert len(calls) >= {"README.md": 9, "docs/analyze.md": 3, "docs/operations.md": 4}.get(document, 0)
 
 
-def test_every_option_of_analyze_is_in_the_readme():
+def test_every_option_of_analyze_is_on_its_page():
     _, commands = parsers()
-    text = section(README, "Figures of a file")
+    text = DOCUMENTS["docs/analyze.md"]
     missing = [o for o in commands["analyze"].options if o.startswith("--") and o != "--help" and f"`{o}" not in text]
     assert not missing
 
@@ -190,14 +191,39 @@ def test_every_alarm_is_in_the_runbook():
     alarms = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
     text = section(DOCUMENTS["docs/operations.md"], "Alarms")
     assert re.findall(r"^### (\w+)$", text, re.MULTILINE) == alarms
+    # An alarm says where in the repository that is; the heading's anchor is its name in small letters.
+    places = [rule["annotations"]["runbook"] for group in rules["groups"] for rule in group["rules"]]
+    assert places == [f"docs/operations.md#{alarm.lower()}" for alarm in alarms]
+
+
+def test_every_alert_of_the_service_itself_is_in_the_runbook():
+    text = section(DOCUMENTS["docs/operations.md"], "Retention alerts")
+    assert re.findall(r"^### (.+)$", text, re.MULTILINE) == [*STREAM_ALERTS, "A retention rule fires"]
+
+
+def test_every_exit_code_is_explained():
+    from stream_app import cli, ending
+
+    codes = {cli.EXIT_OK, cli.EXIT_WRONG, cli.EXIT_INTERRUPTED, cli.EXIT_PIPE_CLOSED, ending.EXIT_CODE}
+    rows = table(section(DOCUMENTS["docs/operations.md"], "Exit"))
+    assert {int(row.split("|")[1]) for row in rows} == codes
+
+
+def test_every_page_is_in_the_index():
+    index = DOCUMENTS["docs/README.md"]
+    beside = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    below = {f"{path.parent.name}/README.md" for path in (ROOT / "docs").glob("*/README.md")}
+    assert set(re.findall(r"\]\(([^)]+\.md)\)", index)) == {"../README.md", *beside, *below}
 
 
 def test_settings_files_that_are_shown_are_right():
-    for text in blocks(section(README, "Settings"), "yaml"):
+    shown = blocks(DOCUMENTS["docs/settings.md"], "yaml")
+    assert shown
+    for text in shown:
         Settings(**yaml.safe_load(text))
 
 
-def test_every_route_of_the_server_is_in_the_readme():
+def test_every_route_of_the_server_is_on_its_page():
     from stream_app.web.alerts import AlertsApi
     from stream_app.web.api import Api
 
@@ -205,25 +231,27 @@ def test_every_route_of_the_server_is_in_the_readme():
     api = Api(none, none, none, none, kept=none, currency="USD", minor_units=2, status=dict, clock=float, top=1)
     alerts = AlertsApi(none, command=none, token=none, rules=none, currency="USD", minor_units=2, clock=float)
     served = {route.path.replace("{id}", "ID") for route in (*api.routes(), *alerts.routes())}
-    rows = table(section(README, "HTTP"))
+    rows = table(section(DOCUMENTS["docs/http.md"], "HTTP"))
     named = [path for row in rows for path in re.findall(r"`([^`]+)`", row.split("|")[1])]
     assert sorted(named) == sorted(["/", "/slack/actions", *served])
 
 
-def test_every_figure_is_in_the_readme_with_its_grains_and_parameters():
+def test_every_figure_is_in_its_tables_with_its_grains_and_parameters():
     some = {name: takers for name, takers in TAKEN_BY.items() if len(takers) < len(FIGURES)}
     own = {figure: [name for name, takers in some.items() if figure in takers] for figure in FIGURES}
     found = {}
-    for row in table(section(README, "Figures")):
+    in_readme = [row.split("|")[1:3] for row in table(section(README, "Figures"))]
+    rows = table(section(DOCUMENTS["docs/http.md"], "Figures"))
+    assert [[cell.replace("](", "](docs/") for cell in row.split("|")[1:3]] for row in rows] == in_readme
+    for row in rows:
         figure, _, *cells = (re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|"))
         found[figure[0]] = cells
     assert found == {figure: [[grain.value for grain in GRAINS[figure]], own[figure]] for figure in FIGURES}
 
 
-def test_every_parameter_of_a_figure_is_in_the_readme_with_its_values():
-    text = section(README, "Figures")
+def test_every_parameter_of_a_figure_is_in_its_table_with_its_values():
     rows = {}
-    for row in table(text[text.index("| Parameter |") :]):
+    for row in table(section(DOCUMENTS["docs/http.md"], "Parameters")):
         names, values, _ = (re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|"))
         rows |= dict.fromkeys(names, values)
     assert sorted(rows) == sorted(TAKEN_BY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from email.utils import parseaddr
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,31 @@ def test_all_problems_are_told_at_once_each_with_its_place(config):
     assert "currency: 'euro' (environment variable STREAM_APP_CURRENCY)" in message
     assert "STREAM_APP_BROKERS: this environment variable is not a setting; did you mean STREAM_APP_BROKER?" in message
     assert "redis: 'here' (option --redis)" in message
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("STREAM_APP_TYPO", "docs/settings.md lists them all"),
+        ("STREAM_APP_DIMENSION", "did you mean STREAM_APP_DIMENSIONS?"),
+        ("STREAM_APP_PORT", "did you mean STREAM_APP_WEB_PORT?"),
+        ("STREAM_APP_CONFIGURATION", "did you mean STREAM_APP_CONFIG?"),
+    ],
+)
+def test_a_variable_is_taken_for_a_setting_only_where_they_are_alike_behind_the_prefix(variable, said):
+    assert wrong(env={variable: "1"}) == f"{variable}: this environment variable is not a setting; {said}"
+
+
+def test_bounds_are_plain_numbers():
+    assert wrong(overrides={"allowed_lateness": 9_999_999}).endswith("use 0 to 2592000 seconds")
+    assert wrong(overrides={"idle_after": 0}).endswith("use 0.01 to 86400 seconds")
+    assert wrong(overrides={"allowed_lateness": "soon"}).endswith("is not a number of seconds; use 0 to 2592000")
+
+
+def test_a_list_of_mappings_is_shown_as_it_was_given(config):
+    file = config("definitions:\n  - {name: a b, start: {where: {tier: 2}}}\n  - {name: c}\n")
+    shown = "[{'name': 'a b', 'start': {'where': {'tier': 2}}}, {'name': 'c'}]"
+    assert wrong(file).startswith(f"definitions: {shown} ({file} line 1) is wrong at [0].name")
 
 
 def test_settings_that_do_not_fit_each_other_are_told():
@@ -443,6 +469,11 @@ def test_the_fingerprint_tells_of_all_that_is_kept():
         assert replace(usual, **change).fingerprint != usual.fingerprint
 
 
+def test_a_mapping_where_an_address_belongs_shows_no_secret_either():
+    message = wrong(overrides={"redis": {"redis://u:hunter2@r": ["redis://u:hunter2@r"]}})
+    assert message.startswith("redis: {'redis://***@r': ['redis://***@r']} (option --redis)")
+
+
 # -- where alerts go
 
 
@@ -506,6 +537,14 @@ def test_a_mail_server_is_read_from_its_address(given, expected):
 )
 def test_a_sender_may_have_a_name(given):
     assert Settings(smtp_from=given).smtp_from == given
+
+
+@pytest.mark.parametrize("name", ["Müller, Alerts", "Zoë (Ops)", "Zoë: x", 'Zoë "Z" \\ x', "Ops, Inc"])
+def test_a_sender_with_a_name_in_quotes_stays_what_it_is(name):
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    once = Settings(smtp_from=f'"{quoted}" <alerts@example.com>').smtp_from
+    assert parseaddr(once) == (name, "alerts@example.com")
+    assert Settings(smtp_from=once).smtp_from == once
 
 
 def test_several_alertmanagers_are_one_setting():

@@ -3,6 +3,7 @@
 from stream_app.domain.alerts.change import AlertState, Change, Health, Reason, State, alert_key
 from stream_app.domain.alerts.command import Action, Command, Silence
 from stream_app.domain.alerts.desk import Dispatch, dispatch
+from stream_app.domain.alerts.flows import Flow, Flows, flows, kinds_of
 from stream_app.domain.alerts.group import Group, Hold
 from stream_app.domain.alerts.hours import Hours
 from stream_app.domain.alerts.machine import step, withdrawn
@@ -14,7 +15,7 @@ from stream_app.domain.alerts.rule import Baseline, FalseAlarms, Quality, Rule, 
 from stream_app.domain.alerts.rules import RulesError, load_rules
 from stream_app.domain.alerts.select import Step, evaluate
 from stream_app.domain.alerts.silences import Applied, apply
-from stream_app.domain.alerts.streamstate import stream_steps
+from stream_app.domain.alerts.streamstate import stream_steps, watched_volumes
 
 __all__ = [
     "Action",
@@ -28,6 +29,8 @@ __all__ = [
     "Curve",
     "Dispatch",
     "FalseAlarms",
+    "Flow",
+    "Flows",
     "Group",
     "Health",
     "Hold",
@@ -54,9 +57,11 @@ __all__ = [
     "counts_volume",
     "dispatch",
     "evaluate",
+    "flows",
     "from_answer",
     "from_snapshot",
     "frontier",
+    "kinds_of",
     "load_rules",
     "outages",
     "query_of",
@@ -64,5 +69,6 @@ __all__ = [
     "stream_steps",
     "volumes",
     "volumes_of",
+    "watched_volumes",
     "withdrawn",
 ]

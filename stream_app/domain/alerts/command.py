@@ -34,7 +34,7 @@ class Command:
         reason: why; may be empty for an acknowledgement.
         rule: the rule's name; None: every rule (silences only).
         segment: dimension -> value that alerts must have; empty: whatever their segment.
-        ends: of a silence, when it ends (ms).
+        ends: of a silence, when it ends (ms); of an acknowledgement, too, or None: it ends with the firing.
         begins: of a silence, when it begins (ms); `at` if None.
         silence: of an unsilence, the id of the silence that is to end.
     """

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 #: What a key of `Group.members` and `Group.waiting` ends in, where it is about the health of an alert, not its state.
 HEALTH = " health"
-_OF_HEALTH = (Reason.NO_DATA, Reason.DATA_BACK, Reason.ERROR)
+#: The reasons of changes that are of an alert's health alone: its state is what it was.
+OF_HEALTH = (Reason.NO_DATA, Reason.DATA_BACK, Reason.ERROR)
 
 
 class Hold(StrEnum):
@@ -43,6 +44,7 @@ class Group:
         curves: of the worst alert that was told, and of the worst that waits, by key of the alert.
         edits: how often the first message was brought up to date without another one.
         marks: a digest of the acknowledgements and silences that it shows.
+        labels: those of the rule; of one that is gone, what they were.
     """
 
     root: str | None = None
@@ -54,6 +56,7 @@ class Group:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     edits: int = 0
     marks: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Ready for JSON; `from_json` takes it back."""
@@ -67,6 +70,7 @@ class Group:
             "curves": {key: curve.to_json() for key, curve in self.curves.items()},
             "edits": self.edits,
             "marks": self.marks,
+            "labels": dict(self.labels),
         }
 
     @classmethod
@@ -82,12 +86,13 @@ class Group:
             curves={key: Curve.from_json(curve) for key, curve in data["curves"].items()},
             edits=data["edits"],
             marks=data["marks"],
+            labels=tuple(data.get("labels", {}).items()),  # version 0.5 and before kept none
         )
 
 
 def bad(change: Change) -> bool:
     """Whether it begins something: the alert fires, or cannot be judged. Else it ends it."""
-    return change.health is not Health.OK if change.reason in _OF_HEALTH else change.state is State.FIRING
+    return change.health is not Health.OK if change.reason in OF_HEALTH else change.state is State.FIRING
 
 
 def keys(change: Change) -> tuple[str, ...]:
@@ -96,7 +101,7 @@ def keys(change: Change) -> tuple[str, ...]:
     Who fires, has recovered or is withdrawn is judged again: that ends what was said of its health.
     """
     key = alert_key(change.rule, change.segment)
-    return (key + HEALTH,) if change.reason in _OF_HEALTH else (key, key + HEALTH)
+    return (key + HEALTH,) if change.reason in OF_HEALTH else (key, key + HEALTH)
 
 
 def worst_first(change: Change) -> tuple[Any, ...]:

@@ -102,12 +102,12 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
     },
 }  # fmt: skip
 
-_IN_ALL = "is of all time: it has no row a closed period, so that there is nothing to judge once"
+_IN_ALL = "is of all time and has no rows of periods, so that no part of it is ever closed"
 #: What cannot be judged, by figure and measure (empty: the whole figure): why, and what can be had instead.
 REFUSED: Mapping[tuple[str, str], str] = {
     ("survival", ""): "is estimated anew from all customers with every day, so that no part of it is closed; judge "
     "churn_rate of figure crr, or rate of figure churn",
-    ("value", "repeat_rate"): f"{_IN_ALL}; judge frequency, orders by customer of each period",
+    ("value", "repeat_rate"): f"{_IN_ALL}; judge frequency, the orders per customer of each period",
     ("lifecycle", "returning"): "is a number of users; judge returning_rate, its share of those of the period before",
 }
 

@@ -28,7 +28,8 @@ class Standing:
 
     Attributes:
         change: the change that was told of last.
-        acknowledged: who has seen it and why, `{"author", "reason", "at"}`; None.
+        acknowledged: who has seen it and why, `{"author", "reason", "at", "ends"}`; None. With `ends` null, or without,
+            it ends with the firing.
         silenced: the silence that holds it, `{"id", "author", "reason", "ends"}`; None.
     """
 
@@ -90,6 +91,7 @@ class Notice:
         labels: of the rule.
         note: of the rule.
         promise: of the rule, as it was written.
+        over: what had been told of the health of alerts, and ends since they fire, have recovered or are withdrawn.
     """
 
     id: str
@@ -104,6 +106,7 @@ class Notice:
     labels: tuple[tuple[str, str], ...] = ()
     note: str | None = None
     promise: str | None = None
+    over: tuple[Change, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Ready for JSON; `from_json` takes it back."""
@@ -115,6 +118,7 @@ class Notice:
             "to": list(self.to),
             "curve": None if self.curve is None else self.curve.to_json(),
             "labels": dict(self.labels),
+            "over": [change.to_json() for change in self.over],
         }
 
     @classmethod
@@ -131,6 +135,7 @@ class Notice:
                 "to": tuple(data["to"]),
                 "curve": None if curve is None else Curve.from_json(curve),
                 "labels": tuple(dict(data["labels"]).items()),
+                "over": tuple(Change.from_json(change) for change in data.get("over", ())),
             }
         )
 

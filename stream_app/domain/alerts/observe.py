@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from stream_app.domain.alerts.closings import Closings
 from stream_app.domain.alerts.observation import Course, Observation
 from stream_app.domain.alerts.readings import Reading, readings
-from stream_app.domain.alerts.rule import EVERY
+from stream_app.domain.alerts.rule import EVERY, EVERYBODY
 from stream_app.domain.counters import ALL, measure
 from stream_app.domain.metrics.churn import rows
 from stream_app.domain.metrics.query import MOST_TOP, parse
@@ -101,10 +101,21 @@ def from_answer(rule: Rule, answer: Mapping[str, Any], calendar: Calendar, as_of
     }
 
     def read(series: Series) -> Iterable[Reading]:
+        if series == ALL and ALL not in entries:
+            return _together(readings(rule, entry, calendar) for entry in entries.values())
         return readings(rule, entries[series], calendar) if series in entries else ()
 
     firsts = [reading.cohort for series in entries for reading in islice(read(series), 1)]
     return _course(rule, closings, as_of, [series[1] for series in entries if series], read, min(firsts, default=None))
+
+
+def _together(parts: Iterable[Iterable[Reading]]) -> list[Reading]:
+    """The shares of all users, of those of every value of a dimension: each user has one value, for good."""
+    sums: dict[int, tuple[int, int]] = {}
+    for reading in chain.from_iterable(parts):
+        group, count = sums.get(reading.cohort, (0, 0))
+        sums[reading.cohort] = group + reading.group, count + (reading.part or 0)
+    return [Reading(cohort, group, count, count / group) for cohort, (group, count) in sorted(sums.items())]
 
 
 def _course(
@@ -131,7 +142,7 @@ def _course(
         streams={series: observed(series) for series in _watched(rule, values) if series != other},
         last_closed=latest,
         closed_at=None if latest is None else closings.closed_at(latest),
-        baselines={} if other is None else {other: observed(other)},
+        baselines={} if other is None else {other: observed(ALL if other == EVERYBODY else other)},
         closings={}
         if latest is None or first is None
         else {cohort: closings.when(cohort) for cohort in range(first, latest + 1)},

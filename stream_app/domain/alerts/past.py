@@ -24,11 +24,12 @@ class Spoilt:
     """Which periods the event stream was not whole in.
 
     Args:
-        outages: its outages, in any order; they do not overlap.
+        outages: its outages, in any order; two that overlap are of the same day.
     """
 
     def __init__(self, outages: Sequence[Outage]) -> None:
-        self._outages = sorted(outages, key=lambda outage: outage.begins)
+        by_day = {outage.begins: outage for outage in outages}
+        self._outages = [by_day[begins] for begins in sorted(by_day)]
         self._ends = [outage.ends for outage in self._outages]
 
     def __bool__(self) -> bool:
@@ -81,7 +82,7 @@ class Known:
     Args:
         rule: the rule.
         course: of its figure.
-        outages: of the event stream.
+        outages: of the event stream, as far as it is what the rule is about.
     """
 
     def __init__(self, rule: Rule, course: Course, outages: Sequence[Outage]) -> None:

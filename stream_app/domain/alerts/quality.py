@@ -38,13 +38,16 @@ def counts_volume(definitions: Sequence[Definition]) -> Definition:
     return next((one for one in definitions if one.name == "engagement"), definitions[0])
 
 
-def volumes(snapshot: Snapshot) -> list[Volume]:
+def volumes(snapshot: Snapshot, name: str) -> list[Volume]:
     """Of each closed day from the first one with users on, its active users, from counters.
 
     Users are counted for as long as their cohort's cells are, 384 days: of a file's figures the older ones are missing.
+
+    Args:
+        snapshot: the counters.
+        name: of the definition whose active users are meant.
     """
     last = snapshot.last_closed(Grain.DAY)
-    name = counts_volume(snapshot.definitions).name
     sizes = snapshot.block(name, measure(Grain.DAY, "size"), ALL)
     active = snapshot.block(name, measure(Grain.DAY, "on"), ALL)
     days = [day for pages in (sizes, active) for day, block in pages.items() if block.any()]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The segment value that stands for every value by itself.
 EVERY = "*"
+#: As the segment of a baseline: all users.
+EVERYBODY = ("", "")
 #: The names of the alerts on the event stream itself; no rule has one of them.
 VOLUME, STALLED, BEHIND = "stream-volume", "stream-stalled", "stream-behind"
 STREAM_ALERTS = (VOLUME, STALLED, BEHIND)
@@ -59,7 +61,8 @@ class Baseline:
     """What a relative rule compares with.
 
     Attributes:
-        segment: dimension and value of another segment (a control arm is one); None: earlier cohorts of the same.
+        segment: dimension and value of another segment (a control arm is one), or `EVERYBODY`; None: earlier cohorts
+            of the same.
         last: how many earlier cohorts; of the same season, where there is one.
         season: periods after which a cohort has its like (7 for a weekday); 1: every cohort is alike.
     """
@@ -117,6 +120,8 @@ class Rule:
         no_data: periods in a row without a group large enough after which the alert has no data.
         flapping: so many firings within so many judged steps make an alert flap.
         sending: how it is told.
+        overlap: what to do instead where a budget of false alarms is not kept, since each cell is mostly of what the
+            one before is of.
     """
 
     name: str
@@ -141,6 +146,23 @@ class Rule:
     no_data: int = 3
     flapping: tuple[int, int] = (3, 20)
     sending: Sending = field(default_factory=Sending)
+    overlap: str | None = None
+
+    @property
+    def promise(self) -> str | None:
+        """The budget of false alarms as it was written; None where there is none, or it is not kept."""
+        return None if self.false_alarms is None or self.overlap is not None else self.false_alarms.text
+
+    @property
+    def doubt(self) -> str | None:
+        """What its author should know of a rule that is valid; None: nothing."""
+        if self.false_alarms is None or self.overlap is None:
+            return None
+        return (
+            f"rule {self.name!r}: false_alarms: {self.false_alarms.text} is not promised: each {self.grain.value} is "
+            f"judged on nearly what the one before was judged on; {self.overlap}, or write test: threshold with `for` "
+            "and no false_alarms"
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -196,6 +218,11 @@ class RuleSet:
 
     rules: tuple[Rule, ...] = ()
     quality: Quality = field(default_factory=Quality)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What the author of the rules should know of them, a sentence each."""
+        return tuple(rule.doubt for rule in self.rules if rule.doubt is not None)
 
     @property
     def targets(self) -> tuple[str, ...]:

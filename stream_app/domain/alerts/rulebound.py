@@ -11,7 +11,7 @@ import yaml
 
 from stream_app.domain.alerts import spans
 from stream_app.domain.alerts.measures import MEASURES
-from stream_app.domain.alerts.rule import EVERY, Baseline, FalseAlarms, Side, Test
+from stream_app.domain.alerts.rule import EVERY, EVERYBODY, Baseline, FalseAlarms, Side, Test
 from stream_app.domain.alerts.rulefigure import read_segment
 from stream_app.domain.periods import HORIZON, Grain
 
@@ -77,23 +77,30 @@ def read_test(fields: Fields, judged: Judged | None) -> Tested:
         elif chosen is None:
             chosen = Test.SEQUENTIAL if fields.has("false_alarms") else Test.THRESHOLD
     if chosen == Test.THRESHOLD:
-        fields.refuse(["false_alarms"], "a threshold test keeps no budget; write test: sequential, or")
-        fields.refuse(["overdispersion"], "it belongs to test: sequential")
+        fields.refuse(["false_alarms"], "a threshold test promises no number of false alarms", "write test: sequential")
+        fields.refuse(["overdispersion"], "it belongs to test: sequential", "give the rule false_alarms")
         return Tested(Test.THRESHOLD, steps=steps)
     if not share:
-        shares = [name for name, one in MEASURES[judged.figure].items() if one.share]
-        instead = f"; of this figure it can judge {', '.join(shares)}" if shares else ""
-        key = "test" if "test" in own else "false_alarms"
-        fields.wrong(key, f"{judged.measure} is no share of a group, which the sequential test needs{instead}; "
-                          "leave it out for test: threshold")  # fmt: skip
-    if not fields.has("false_alarms"):
-        fields.wrong("test", "a sequential test keeps a budget; give it, such as false_alarms: 1 per year")
-    fields.refuse(["for"], "a sequential test weighs all cohorts since the drop began; `for` is of test: threshold")
+        _no_share(fields, judged)
+    elif not fields.has("false_alarms"):
+        fields.wrong("test", "a sequential test needs a budget; add one, such as false_alarms: 1 per year")
+    why = "a sequential test weighs all cohorts since the drop began, and `for` belongs to test: threshold"
+    fields.refuse(["for"], why)
     return Tested(Test.SEQUENTIAL, budget, rho)
 
 
+def _no_share(fields: Fields, judged: Judged) -> None:
+    shares = [name for name, one in MEASURES[judged.figure].items() if one.share]
+    instead = f"; of this figure it can judge {', '.join(shares)}" if shares else ""
+    why = f"{judged.measure} is no share of a group, which the sequential test needs{instead}"
+    if "test" in fields.own:
+        fields.wrong("test", f"{why}; write test: threshold")
+    else:
+        fields.wrong("false_alarms", f"{why}; leave it out, and the test is a threshold")
+
+
 def _budget(text: str) -> FalseAlarms:
-    count, days = spans.rate(text)
+    count, days = spans.rate(text, rare=True)
     return FalseAlarms(count, days, " ".join(text.split()))
 
 
@@ -169,8 +176,12 @@ def _baseline(
 ) -> Baseline | None:
     if "baseline" in fields.own and isinstance(fields.own["baseline"][1], yaml.MappingNode):
         return _other(fields, judged, segment, dimensions)
-    if fields.has("baseline") and fields.choice("baseline", ["earlier"]) is None:
-        return None
+    if fields.has("baseline"):
+        kind = fields.choice("baseline", ["earlier", "all"])
+        if kind == "all":
+            return _everybody(fields, judged, segment, dimensions)
+        if kind is None:
+            return None
     season = fields.choice("season", ["week"])
     if season is not None and judged.grain is not Grain.DAY:
         fields.wrong("season", f"compares a weekday with its like, and a {judged.grain} has none; use grain day, or "
@@ -185,7 +196,10 @@ def _baseline(
 def _other(
     fields: Fields, judged: Judged, segment: tuple[str, str] | None, dimensions: Sequence[str]
 ) -> Baseline | None:
-    fields.refuse(["season", "over"], "another segment's cohorts of the same time are compared with")
+    node, _ = fields.at("baseline")
+    if node.value == []:
+        return _everybody(fields, judged, segment, dimensions)
+    fields.refuse(["season", "over"], "it belongs to baseline: earlier, and this one is of the same time")
     other = read_segment(fields, dimensions, "baseline")
     if other is None:
         return None
@@ -205,3 +219,19 @@ def _other(
         fields.wrong("baseline", "is the rule's own segment; name another value, or baseline: earlier")
         return None
     return Baseline(other, OVER[judged.grain])
+
+
+def _everybody(
+    fields: Fields, judged: Judged, segment: tuple[str, str] | None, dimensions: Sequence[str]
+) -> Baseline | None:
+    fields.refuse(["season", "over"], "it belongs to baseline: earlier, and this one is of the same time")
+    if not judged.spec.share:
+        fields.wrong("baseline", f"all users are compared with by shares, and {judged.measure} is none; name another "
+                                 "value, or baseline: earlier")  # fmt: skip
+        return None
+    if segment is None:
+        if not fields.has("segment"):
+            some = f"{{{dimensions[0] if dimensions else 'plan'}: '{EVERY}'}}"
+            fields.wrong("baseline", f"all users are the rule's own; give it a segment, such as {some}")
+        return None
+    return Baseline(EVERYBODY, OVER[judged.grain])

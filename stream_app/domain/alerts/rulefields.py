@@ -63,11 +63,11 @@ class Fields:
         node, field = self.at(key) if self.has(key) else (self.node, f"{self.path}.{key}")
         self.reader.wrong(node, field, message)
 
-    def refuse(self, keys: Sequence[str], why: str) -> None:
-        """Notes each of the fields that is there: `why`, leave it out."""
+    def refuse(self, keys: Sequence[str], why: str, instead: str = "") -> None:
+        """Notes each of the fields that is there: `why`, leave it out, or do something else instead."""
         for key in keys:
             if key in self.own:
-                self.wrong(key, f"{why}; leave it out")
+                self.wrong(key, f"{why}; leave it out" + (f", or {instead}" if instead else ""))
 
     def text(self, key: str, what: str) -> str | None:
         """A scalar as it is written."""
@@ -155,7 +155,7 @@ class Fields:
             )
             return ()
         found: dict[str, str] = {}
-        for key, value_node in node.value:
+        for key, value_node in self.reader.entries(node, field):
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             value = self.reader.text(value_node, f"{field}.{name}", "a value")
             if not _LABEL.fullmatch(name):
@@ -182,7 +182,7 @@ def _cap(text: str) -> tuple[int, float]:
     count, days = spans.rate(text)
     if count != int(count):
         raise ValueError(f"{text!r} must be a whole number of messages, such as 4 per day")
-    return int(count), days * spans.UNITS["d"]
+    return int(count), days * spans.WORDS["day"]
 
 
 def _note(text: str) -> str:

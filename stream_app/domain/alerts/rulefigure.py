@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Written or not, the figure is the same: a rule does not become another one by it.
 _USUAL = {"kind": KINDS["retention"][0], "windows": WINDOWS[0], "cohorts": COHORTS[0]}
+#: The most days of a period.
+_DAYS = {Grain.HOUR: 1, Grain.DAY: 1, Grain.WEEK: 7, Grain.MONTH: 31, Grain.QUARTER: 92, Grain.HALF_YEAR: 184}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Judged:
     grain: Grain
     index: int
     parameters: tuple[tuple[str, str], ...]
+    overlap: str | None = None
 
     @property
     def spec(self) -> Measure:
@@ -60,7 +63,21 @@ def read_figure(fields: Fields, definitions: Sequence[Definition], calendar: Cal
     index = _index(fields, figure, measure, grain, query)
     kept = {name: _parameter(fields, name) or "" for name in PARAMETERS if fields.has(name)}
     parameters = tuple(sorted((name, value) for name, value in kept.items() if value != _USUAL.get(name)))
-    return Judged(figure, measure, definition or "", grain, index or 0, parameters)
+    overlap = None if query is None else _overlap(query, index or 0)
+    return Judged(figure, measure, definition or "", grain, index or 0, parameters, overlap)
+
+
+def _overlap(query: Query, index: int) -> str | None:
+    """Where neighbouring cells are mostly of the same days of the same users: what to judge instead; else None."""
+    if query.figure == "churn":  # customers are all that ever were, and most who are churned stay it
+        return f"judge churn_rate of figure crr with a grain as long as its window ({query.window} days)"
+    if query.figure == "crr" and query.window > _DAYS[query.grain]:
+        return f"use a grain as long as the window ({query.window} days), or a shorter window"
+    if query.figure == "stickiness":
+        return "judge returning_rate of figure lifecycle"
+    if query.cohorts == "recurring" and query.brackets and query.brackets[index - 1] > 1:
+        return "use cohorts: first, or kind: classic"
+    return None
 
 
 def _measure(fields: Fields, figure: str) -> str | None:

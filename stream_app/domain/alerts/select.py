@@ -38,6 +38,7 @@ def evaluate(
     states: Mapping[str, AlertState],
     *,
     outages: Sequence[Outage] = (),
+    own_outages: Mapping[str, Sequence[Outage]] | None = None,
     quiet_until: Mapping[str, int] | None = None,
     now: int | None = None,
 ) -> list[Step]:
@@ -53,6 +54,7 @@ def evaluate(
         courses: by rule its figure's course, or why it could not be had. A rule that is not there is not judged.
         states: what is remembered, by `alert_key`.
         outages: of the event stream.
+        own_outages: rule name -> outages of the kind of event that it is about, see `flows`.
         quiet_until: rule name -> instant (ms). Where nothing is remembered of an alert, cells that closed at or before
             it are history: again only what it comes to is told. For a rule new to a service that has counted for long.
         now: the watermark (ms): from when on it is so that a figure cannot be had, or can be again.
@@ -62,7 +64,8 @@ def evaluate(
         storing each state together with publishing its change makes a repetition harmless (ids are deterministic).
     """
     ordered: list[_Timed] = []
-    for alert in _alerts(rules, courses, states, outages, quiet_until or {}, now):
+    spoilt = {rule.name: [*outages, *(own_outages or {}).get(rule.name, ())] for rule in rules}
+    for alert in _alerts(rules, courses, states, spoilt, quiet_until or {}, now):
         latest = -1
         for at, one in alert:
             # An alert's own steps keep their order, also where a changed rule goes back to an earlier cell.
@@ -76,7 +79,7 @@ def _alerts(
     rules: Sequence[Rule],
     courses: Mapping[str, Course | str],
     states: Mapping[str, AlertState],
-    outages: Sequence[Outage],
+    outages: Mapping[str, Sequence[Outage]],
     quiet_until: Mapping[str, int],
     now: int | None,
 ) -> Iterator[Iterator[_Timed]]:
@@ -94,7 +97,7 @@ def _alerts(
             for series in _series(rule, (), watched):
                 yield _failed(rule, _state_of(rule, series, states), course, now)
             continue
-        known = Known(rule, course, outages)
+        known = Known(rule, course, outages[rule.name])
         for series in _series(rule, course.streams, watched):
             yield _Alert(rule, known, series, now).steps(_state_of(rule, series, states), quiet_until.get(rule.name))
 
@@ -125,7 +128,7 @@ class _Alert:
         state = restarted(rule, before) if changed else _without_error(rule, before)
         if changed and before.at is not None:
             quiet = before.at
-            if before.reason is Reason.RULE_REMOVED:  # what came while nobody watched is history, too
+            if not before.fingerprint:  # it was removed: what came while nobody watched is history, too
                 quiet = max(quiet, self._now or 0)
         elif before.judged is not None:
             quiet = None

@@ -77,4 +77,4 @@ def _acknowledged(key: str, group: Group | None) -> dict[str, Any] | None:
         return None
     told = [group.members[one].acknowledged for one in (key, key + HEALTH) if one in group.members]
     seen = [*told, group.seen.get(key), group.seen.get(key + HEALTH)]
-    return next((dict(who) for who in seen if who is not None), None)
+    return next(({"ends": None, **who} for who in seen if who is not None), None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stream_app.domain.alerts.command import Action, Command, Silence
 from stream_app.domain.alerts.group import bad
+from stream_app.domain.alerts.history import row_of
+from stream_app.domain.alerts.standings import ends
 from stream_app.domain.events import rfc3339
 
 if TYPE_CHECKING:
@@ -25,12 +27,14 @@ class Applied:
         silences: those to store; new, or changed.
         gone: ids of silences to forget.
         groups: those to store, by rule.
+        row: what the history says of it; None: nothing changed.
     """
 
     said: str
     silences: Sequence[Silence] = ()
     gone: Sequence[str] = ()
     groups: Mapping[str, Group] = field(default_factory=dict)
+    row: Mapping[str, Any] | None = None
 
 
 def apply(command: Command, silences: Iterable[Silence], groups: Mapping[str, Group], now: int) -> Applied:
@@ -47,7 +51,7 @@ def apply(command: Command, silences: Iterable[Silence], groups: Mapping[str, Gr
         return _silence(command, known, now)
     if command.action is Action.UNSILENCE:
         return _unsilence(command, known, now)
-    return _acknowledge(command, groups)
+    return _acknowledge(command, groups, now)
 
 
 def _silence(command: Command, known: Mapping[str, Silence], now: int) -> Applied:
@@ -62,6 +66,7 @@ def _silence(command: Command, known: Mapping[str, Silence], now: int) -> Applie
     return Applied(
         f"{about} silenced from {rfc3339(begins)} to {rfc3339(ends)} ({command.reason}), silence {command.id}",
         (Silence(command, begins, ends),),
+        row=row_of(command, rule=command.rule, segment=command.segment or {}, begins=begins, ends=ends),
     )
 
 
@@ -69,30 +74,53 @@ def _unsilence(command: Command, known: Mapping[str, Silence], now: int) -> Appl
     found = known.get(command.silence or "")
     if found is None:
         return Applied(f"there is no silence {command.silence}, nothing changed")
-    if found.ends <= now:
+    # Ended by a worker whose clock is ahead of this one's, it may seem to last: it is not ended a second time.
+    if found.ends <= now or found.ends != found.command.ends:
         return Applied(f"silence {command.silence} ended at {rfc3339(found.ends)} already, nothing changed")
     ended = replace(found, begins=min(found.begins, now), ends=now)
-    return Applied(f"silence {command.silence} of {_about(found.command)} ended", (ended,))
+    about = found.command
+    row = row_of(command, rule=about.rule, segment=about.segment or {}, begins=ended.begins, ends=ended.ends)
+    return Applied(f"silence {command.silence} of {_about(about)} ended", (ended,), row=row)
 
 
-def _acknowledge(command: Command, groups: Mapping[str, Group]) -> Applied:
-    who = {"author": command.author, "reason": command.reason, "at": rfc3339(command.at)}
+def _acknowledge(command: Command, groups: Mapping[str, Group], now: int) -> Applied:
+    about, until = _about(command), None if command.ends is None else rfc3339(command.ends)
+    if command.ends is not None and command.ends <= now:
+        return Applied(f"{about}: the acknowledgement ended at {until} already, nothing changed")
+    who = {"author": command.author, "reason": command.reason, "at": rfc3339(command.at), "ends": until}
     changed: dict[str, Group] = {}
-    new, seen = 0, 0
+    new: list[Change] = []
+    seen = 0
     for rule, group in groups.items():
         told = {key: one for key, one in group.members.items() if _meant(command, one.change)}
         # What fires and was not told yet may have been seen on the page: it need not be repeated either.
         held = [key for key, (change, _) in group.waiting.items() if _meant(command, change)]
-        members = {key: replace(one, acknowledged=who) for key, one in told.items() if one.acknowledged is None}
-        waiting = {key: who for key in held if key not in group.seen}
-        new += len(members) + len(waiting)
+        members = {
+            key: replace(one, acknowledged=who) for key, one in told.items() if _outlasts(command, one.acknowledged)
+        }
+        waiting = {key: who for key in held if _outlasts(command, group.seen.get(key))}
+        new += [one.change for one in members.values()] + [group.waiting[key][0] for key in waiting]
         seen += len(told) + len(held) - len(members) - len(waiting)
         if members or waiting:
             changed[rule] = replace(group, members={**group.members, **members}, seen={**group.seen, **waiting})
-    about = _about(command)
     if new:
-        return Applied(f"{about}: acknowledged, {new} firing", groups=changed)
+        return Applied(
+            f"{about}: acknowledged{f' until {until}' if until else ''}, {len(new)} firing",
+            groups=changed,
+            row=row_of(
+                command, rule=command.rule, segment=command.segment or {}, ends=command.ends,
+                changes=[change.id for change in new],
+            ),
+        )  # fmt: skip
     return Applied(f"{about}: {'acknowledged already' if seen else 'nothing fires'}, nothing changed")
+
+
+def _outlasts(command: Command, acknowledged: Mapping[str, Any] | None) -> bool:
+    """Whether nobody has acknowledged it, or for a shorter time: whoever does so first stays named."""
+    if acknowledged is None:
+        return True
+    end = ends(acknowledged)
+    return end is not None and (command.ends is None or command.ends > end)
 
 
 def _meant(command: Command, change: Change) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -32,12 +33,28 @@ def silencing(change: Change, silences: Iterable[Silence]) -> Mapping[str, Any] 
     return {"id": command.id, "author": command.author, "reason": command.reason, "ends": rfc3339(longest.ends)}
 
 
-def marked(members: Members, silences: Sequence[Silence]) -> dict[str, Standing]:
-    """Members with the silences in force that hold those that last."""
+def marked(members: Members, silences: Sequence[Silence], now: int) -> dict[str, Standing]:
+    """Members with the silences in force that hold those that last, and the acknowledgements that have not run out."""
     return {
-        key: replace(one, silenced=silencing(one.change, silences) if bad(one.change) else None)
+        key: replace(
+            one,
+            acknowledged=None if run_out(one.acknowledged, now) else one.acknowledged,
+            silenced=silencing(one.change, silences) if bad(one.change) else None,
+        )
         for key, one in members.items()
     }
+
+
+def ends(acknowledged: Mapping[str, Any]) -> int | None:
+    """When an acknowledgement, as in `Standing`, ends (ms); None: with the firing, as those of version 0.5 do."""
+    at = acknowledged.get("ends")
+    return None if at is None else round(dt.datetime.fromisoformat(at).timestamp() * 1000)
+
+
+def run_out(acknowledged: Mapping[str, Any] | None, now: int) -> bool:
+    """Whether there was an acknowledgement and its time is over."""
+    end = None if acknowledged is None else ends(acknowledged)
+    return end is not None and end <= now
 
 
 def digest(members: Members) -> str:

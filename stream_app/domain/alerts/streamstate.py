@@ -1,4 +1,4 @@
-"""The alerts on the event stream itself: its volume, a watermark that stands still, one far behind the clock."""
+"""The alerts on the event stream itself: its volumes, a watermark that stands still, one far behind the clock."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from stream_app.domain.alerts.change import AlertState, Change, Reason, State, alert_key
 from stream_app.domain.alerts.machine import withdrawn
-from stream_app.domain.alerts.rule import BEHIND, STALLED, VOLUME, Side
+from stream_app.domain.alerts.rule import BEHIND, STALLED, STREAM_ALERTS, VOLUME, Side
 from stream_app.domain.alerts.select import Step
 from stream_app.domain.alerts.telling import identity
 from stream_app.domain.events import rfc3339
 from stream_app.domain.periods import Grain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from stream_app.domain.alerts.observation import Outage
-    from stream_app.domain.alerts.quality import Volume
+    from stream_app.domain.alerts.flows import Flow, Flows
     from stream_app.domain.alerts.rule import Quality
     from stream_app.domain.periods import Calendar
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 MEASURES = {VOLUME: "volume", STALLED: "watermark", BEHIND: "lag"}
 #: Of these alerts no setting changes how they are judged from here on.
 _FINGERPRINT = "stream"
+#: What segments of the alerts on a volume are called by.
+_KIND = "definition"
 #: A lag that has fallen to this share of its bound is over, so that one near it is not told of again and again.
 _CAUGHT_UP = 0.9
 
@@ -34,13 +35,12 @@ def stream_steps(
     targets: Sequence[str],
     *,
     calendar: Calendar,
-    volumes: Sequence[Volume],
-    outages: Sequence[Outage],
+    flows: Flows | None,
     watermark: int | None,
     moved_at: int | None,
     now: int | None,
     states: Mapping[str, AlertState],
-    quiet_until: int | None = None,
+    quiet_until: Mapping[str, int] | None = None,
 ) -> list[Step]:
     """What becomes of the alerts on the stream.
 
@@ -48,35 +48,65 @@ def stream_steps(
         quality: which there are, and their bounds.
         targets: of all rules, where `quality` names none.
         calendar: of the business time zone.
-        volumes: active users by closed day, see `quality.volumes`.
-        outages: the days among them that are outages, see `quality.outages`.
+        flows: the volumes and their outages; None: they are not known yet, and only what was turned off is withdrawn.
         watermark: the service's watermark (ms); None before any event.
         moved_at: when (ms of the wall clock) it last moved, or since when it is watched; None: not known.
         now: the wall clock (ms); None: there is none, as in a backtest, and only the volume is judged.
         states: what is remembered, by `alert_key`.
-        quiet_until: days that closed at or before this instant (ms) are history where nothing is remembered: only an
-            outage that still lasts is told.
+        quiet_until: by the names of `watched_volumes`: where nothing is remembered, days that closed at or before this
+            instant (ms) are history: only an outage that still lasts is told.
     """
     to = quality.to or tuple(targets)
-    steps: list[Step] = []
-    for name, bound in ((VOLUME, quality.volume), (STALLED, quality.stalled), (BEHIND, quality.behind)):
-        before = states.get(alert_key(name, {}))
-        if bound is None:
-            if before is not None and before.fingerprint:
-                ended, change = withdrawn(before, Reason.RULE_REMOVED)
-                steps.append(Step(ended.key, ended, change))
-            continue
-        alert, state = _Alert(name, bound, to), before or AlertState(name, {}, _FINGERPRINT)
-        quiet = quiet_until if state.judged is None else None
-        if not state.fingerprint:  # it was off: what came meanwhile is history
-            state = replace(state, fingerprint=_FINGERPRINT, generation=state.generation + 1)
-            quiet = watermark
-        if name == VOLUME:
-            steps += alert.volume(state, volumes, outages, calendar, quiet)
+    bounds = {VOLUME: quality.volume, STALLED: quality.stalled, BEHIND: quality.behind}
+    kinds = {} if flows is None else flows.kinds
+    alerts = [*((name, dict[str, str]()) for name in STREAM_ALERTS), *((VOLUME, segment_of(kind)) for kind in kinds)]
+    watched = {alert_key(name, segment): (name, segment) for name, segment in alerts if bounds[name] is not None}
+    steps = _withdrawn(states, watched, known=flows is not None or quality.volume is None)
+    for key, (name, segment) in watched.items():
+        quiet = (quiet_until or {}).get(_watched_as(segment)) if name == VOLUME else None
+        state, quiet = _begun(states.get(key) or AlertState(name, segment, _FINGERPRINT), quiet, watermark)
+        alert = _Alert(name, bounds[name] or 0.0, to)
+        if name == VOLUME and flows is not None:
+            flow = kinds[segment[_KIND]] if segment else flows.overall
+            besides = {outage.begins for outage in flows.overall.outages} if segment else ()
+            steps += alert.volume(state, flow, calendar, quiet, besides)
         elif now is not None:
             steps += alert.stalled(state, watermark, moved_at, now) if name == STALLED else ()
             steps += alert.behind(state, watermark, now) if name == BEHIND else ()
     return steps
+
+
+def watched_volumes(flows: Flows) -> tuple[str, ...]:
+    """The names under which it is remembered since when each volume is watched."""
+    return (_watched_as({}), *(_watched_as(segment_of(kind)) for kind in flows.kinds))
+
+
+def segment_of(kind: str) -> dict[str, str]:
+    """The segment of the alert on a kind of event; that on all events has none."""
+    return {_KIND: kind}
+
+
+def _watched_as(segment: Mapping[str, str]) -> str:
+    return alert_key(VOLUME, segment) if segment else VOLUME  # as it was named before there were kinds
+
+
+def _withdrawn(states: Mapping[str, AlertState], watched: Collection[str], *, known: bool) -> list[Step]:
+    """Withdraws what is not watched any more; of kinds, once it is known which there are."""
+    steps = []
+    for key, state in states.items():
+        gone = key not in watched and (known or not state.segment)
+        if gone and state.fingerprint and state.rule in STREAM_ALERTS:
+            ended, change = withdrawn(state, Reason.RULE_REMOVED)
+            steps.append(Step(key, ended, change))
+    return steps
+
+
+def _begun(state: AlertState, quiet: int | None, watermark: int | None) -> tuple[AlertState, int | None]:
+    """The state of an alert that is on, and until when (ms) what there is to see is history."""
+    if state.fingerprint:
+        return state, quiet if state.judged is None else None
+    # It was off: what came meanwhile is history.
+    return replace(state, fingerprint=_FINGERPRINT, generation=state.generation + 1), watermark
 
 
 @dataclass(frozen=True)
@@ -101,15 +131,23 @@ class _Alert:
     def volume(
         self,
         before: AlertState,
-        volumes: Sequence[Volume],
-        outages: Sequence[Outage],
+        flow: Flow,
         calendar: Calendar,
         quiet: int | None,
+        besides: Collection[int] = (),
     ) -> Iterator[Step]:
-        """Judges each closed day once: an outage fires, and the first day that is none resolves."""
-        low = {outage.begins: outage for outage in outages}
+        """Judges each closed day once: an outage fires, and the first day that is none resolves.
+
+        Args:
+            before: the state.
+            flow: the volumes, and which of them are outages.
+            calendar: of the business time zone.
+            quiet: until when (ms) days are history; None: none is.
+            besides: begins (ms) of outages that are told by another alert: none of these days fires.
+        """
+        low = {outage.begins: outage for outage in flow.outages}
         state, stored, told = before, before, True
-        for day, users in volumes:
+        for day, users in flow.volumes:
             if state.judged is not None and day <= state.judged:
                 continue
             start, end = calendar.start_date(Grain.DAY, day), calendar.end(Grain.DAY, day)
@@ -117,7 +155,8 @@ class _Alert:
                 yield Step(state.key, state, state.fired)
                 stored = state
             told = quiet is None or end > quiet
-            outage = low.get(calendar.start(Grain.DAY, day))
+            begin = calendar.start(Grain.DAY, day)
+            outage = None if begin in besides and state.fired is None else low.get(begin)
             before_it = None if state.fired is None else state.fired.baseline
             usual = before_it if outage is None else outage.usual
             share = users / usual if usual else None
@@ -175,7 +214,7 @@ class _Alert:
         change = Change(
             id=identity(state, [self._name, what, new.value]),
             rule=self._name,
-            segment={},
+            segment=dict(state.segment),
             state=new,
             at=rfc3339(seen.at),
             definition="",
@@ -189,7 +228,7 @@ class _Alert:
             reason=reason,
             began=seen.began if fired is None else fired.began,
             ends=None if fired is None else fired.id,
-            to=self._to,
+            to=self._to or (() if fired is None else fired.to),  # who was told is told of the end
             figure="stream",
             measure=MEASURES[self._name],
             side=(Side.BELOW if self._name == VOLUME else Side.ABOVE).value,

@@ -68,7 +68,7 @@ def moved(rule: Rule, state: AlertState, new: State, cell: Observation, verdict:
         test=rule.test.value,
         baseline=verdict.baseline,
         evidence=verdict.log10_e,
-        promise=None if rule.false_alarms is None else rule.false_alarms.text,
+        promise=rule.promise,
         low=low,
         high=high,
         users_at_risk=None if cell.count is None else max(round(state.shortfall), 0),
@@ -91,6 +91,7 @@ def of_health(rule: Rule, state: AlertState, reason: Reason, *, at: int, cell: O
     what = [*figure_of(rule), cohort, reason.value]
     known = reason is Reason.DATA_BACK and cell is not None
     low, high = interval(cell) if known and cell is not None else (None, None)
+    former = () if state.trouble is None else state.trouble.to  # who was told is told what follows
     return Change(
         # Errors come and go without a cell in between, so the instant tells them apart.
         id=identity(state, what if cell is not None else [*what, at]),
@@ -108,13 +109,13 @@ def of_health(rule: Rule, state: AlertState, reason: Reason, *, at: int, cell: O
         count=cell.count if known and cell is not None else None,
         reason=reason,
         began=state.since,
-        to=rule.to if watched_by_name(rule) else (),
+        to=(rule.to if watched_by_name(rule) else ()) or former,
         figure=rule.figure,
         measure=rule.measure,
         side=rule.side.value,
         health=state.health,
         test=rule.test.value,
-        promise=None if rule.false_alarms is None else rule.false_alarms.text,
+        promise=rule.promise,
         low=low,
         high=high,
         flapping=state.fired is not None and state.fired.flapping,

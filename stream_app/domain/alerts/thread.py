@@ -10,7 +10,7 @@ import orjson
 from stream_app.domain.alerts.group import Group, bad, keys, worst_first
 from stream_app.domain.alerts.instants import instant
 from stream_app.domain.alerts.notice import Notice, NoticeKind, Standing
-from stream_app.domain.alerts.standings import digest, marked, pictured, silencing, view
+from stream_app.domain.alerts.standings import digest, marked, pictured, run_out, silencing, view
 from stream_app.domain.events import rfc3339
 
 if TYPE_CHECKING:
@@ -52,9 +52,11 @@ class Thread:
         self._rule, self._sending, self._to, self._promise = rule, sending, to, promise
         self._now, self._silences = now, silences
         self._root, self._heard, self._sent = group.root, group.to, group.sent
-        self._members = marked(group.members, silences)
-        self._seen, self._curves = dict(group.seen), {**group.curves, **curves}
+        self._members = marked(group.members, silences, now)
+        self._seen = {key: who for key, who in group.seen.items() if not run_out(who, now)}
+        self._curves = {**group.curves, **curves}
         self._edits, self._marks = group.edits, group.marks
+        self._labels = sending.labels if to else group.labels
 
     def group(self, waiting: Mapping[str, tuple[Change, Hold]]) -> Group | None:
         """What to remember of it and of what waits; None: nothing."""
@@ -74,6 +76,7 @@ class Thread:
             curves={key: one for changes in drawn for key, one in pictured(changes, self._curves).items()},
             edits=self._edits,
             marks=self._marks,
+            labels=self._labels,
         )
 
     @property
@@ -124,18 +127,19 @@ class Thread:
 
     def say(self, changes: Sequence[Change]) -> None:
         """One message of changes, each of which begins something or ends what was told; oldest first."""
+        over: list[Change] = []
         for change in changes:
             about, *ended = keys(change)
             self._members[about] = Standing(change, self._seen.pop(about, None) if bad(change) else None)
-            for key in ended:
-                self._members.pop(key, None)
-        self._members = marked(self._members, self._silences)
+            former = [self._members.pop(key).change for key in ended if key in self._members]
+            over += filter(bad, former)
+        self._members = marked(self._members, self._silences, self._now)
         to = self._targets(changes)
         heard = self._heard if any(not bad(change) for change in changes) else ()
         kind = NoticeKind.OPENED if self._root is None else NoticeKind.CHANGED if self._lasting else NoticeKind.CLOSED
         name = changes[0].id if len(changes) == 1 else _digest(*sorted(change.id for change in changes))
         latest = max(changes, key=instant).at
-        self._notice(name, kind, latest, changes, to=tuple(dict.fromkeys((*to, *heard))))
+        self._notice(name, kind, latest, changes, to=tuple(dict.fromkeys((*to, *heard))), over=over)
         self._sent = (*self._sent, self._now)
         if kind is NoticeKind.OPENED:
             self._root = name
@@ -147,7 +151,7 @@ class Thread:
         notice = Notice(
             change.id, self._rule, NoticeKind.CLOSED, change.at, (change,), (Standing(change),), change.ends,
             self._targets((change,)), next(iter(pictured((change,), self._curves).values()), None),
-            self._sending.labels, self._sending.note, self._promise,
+            self._labels, self._sending.note, self._promise,
         )  # fmt: skip
         self.notices.append(notice)
         self._sent = (*self._sent, self._now)
@@ -171,7 +175,16 @@ class Thread:
     def _targets(self, changes: Sequence[Change]) -> tuple[str, ...]:
         return self._to or tuple(dict.fromkeys(target for change in changes for target in change.to))
 
-    def _notice(self, name: str, kind: NoticeKind, at: str, changes: Sequence[Change], *, to: tuple[str, ...]) -> None:
+    def _notice(
+        self,
+        name: str,
+        kind: NoticeKind,
+        at: str,
+        changes: Sequence[Change],
+        *,
+        to: tuple[str, ...],
+        over: Sequence[Change] = (),
+    ) -> None:
         drawn = pictured(changes, self._curves) or pictured((one.change for one in self._lasting), self._curves)
         self.notices.append(
             Notice(
@@ -184,9 +197,10 @@ class Thread:
                 self._root,
                 to,
                 next(iter(drawn.values()), None),
-                self._sending.labels,
+                self._labels,
                 self._sending.note,
                 self._promise,
+                tuple(over),
             )
         )
         self._heard = tuple(dict.fromkeys((*self._heard, *to)))

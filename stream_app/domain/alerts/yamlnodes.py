@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _INTEGER = re.compile(r"[-+]?\d{1,15}")
 _NUMBER = re.compile(r"[-+]?(\d{1,15}(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?")
 _NULL = "tag:yaml.org,2002:null"
 _BOOL = "tag:yaml.org,2002:bool"
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True, order=True)
@@ -76,7 +77,7 @@ class NodeReader:
         if not isinstance(node, yaml.MappingNode):
             self.wrong(node, field, f"must be a mapping with the keys {', '.join(allowed)}")
             return found
-        for key_node, value in node.value:
+        for key_node, value in self.entries(node, field):
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
             path = f"{field}.{key}" if field else key
             if key not in allowed:
@@ -87,6 +88,35 @@ class NodeReader:
             else:
                 found[key] = (key_node, value)
         return found
+
+    def entries(self, node: yaml.MappingNode, field: str) -> list[tuple[yaml.Node, yaml.Node]]:
+        """The entries of a mapping with those that it merges (`<<: *name`), unless it has such a key itself.
+
+        Each keeps the line it is written in, which of a merged one is that of the other mapping.
+        """
+        found = [entry for entry in node.value if entry[0].tag != _MERGE]
+        merges = [value for key, value in node.value if key.tag == _MERGE]
+        if not merges:
+            return found
+        known = {key.value for key, _ in found if isinstance(key, yaml.ScalarNode)}
+        for other in self._merged(merges, field, node, set()):
+            new = [entry for entry in other if isinstance(entry[0], yaml.ScalarNode) and entry[0].value not in known]
+            known.update(key.value for key, _ in new)
+            found += new
+        return found
+
+    def _merged(
+        self, merges: Iterable[yaml.Node], field: str, into: yaml.MappingNode, seen: set[int]
+    ) -> Iterator[list[tuple[yaml.Node, yaml.Node]]]:
+        """The entries of what is merged, those that count first before the others; each mapping once."""
+        for merge in merges:
+            for one in merge.value if isinstance(merge, yaml.SequenceNode) else [merge]:
+                if not isinstance(one, yaml.MappingNode) or one is into:
+                    self.wrong(one, field, "<< takes another mapping, such as <<: *name, or a list of them")
+                elif id(one) not in seen:
+                    seen.add(id(one))
+                    yield [entry for entry in one.value if entry[0].tag != _MERGE]
+                    yield from self._merged((v for k, v in one.value if k.tag == _MERGE), field, into, seen)
 
     def sequence(self, node: yaml.Node, field: str, what: str) -> list[yaml.Node] | None:
         """The items of a list."""

@@ -215,7 +215,8 @@ def _together(query: Query, given: Mapping[str, str], calendar: Calendar) -> Non
     if query.definition.min_active > 1 and query.figure == "retention" and query.grain is Grain.HOUR:
         refuse("grain", f"definition {query.definition.name} needs sub-periods, of which an hour has none")
     if query.begin is not None and query.until is not None and query.begin >= query.until:
-        refuse("from", "it is not before until; exchange them")
+        advice = "exchange them" if query.begin > query.until else "take a later until"
+        refuse("from", f"{given['from']!r} is not before until, {given['until']!r}; {advice}")
     if query.figure in {"churn", "crr"}:  # their figures are of the ends of days
         for name, time in (("from", query.begin), ("until", query.until)):
             if time is not None and calendar.start(Grain.DAY, calendar.day(time)) != time:

@@ -8,6 +8,7 @@ const SIGNS = { firing: "▲", pending: "◆", resolved: "✓", inactive: "○" 
 const NAMES = { firing: "Firing", pending: "Pending", resolved: "Resolved", inactive: "Not firing" };
 const HEALTHS = { no_data: "No data", error: "Error" };
 const ENDS = { data_back: "It can be judged again.", rule_removed: "Its rule was removed.", rule_changed: "Its rule was changed." };
+const DEEDS = { silence: "Silenced", unsilence: "Silence ended", acknowledge: "Acknowledged" };
 const SHOWN = 40;
 const PAST_SHOWN = 8;
 
@@ -24,13 +25,13 @@ export class Alerts {
     this.key = key;
     const { current, history, silences = [] } = answer;
     const parts = [];
-    if (!current.some((alert) => alert.state === "firing")) parts.push(make("p", { class: "none" }, "None is firing."));
+    if (!current.some((alert) => alert.state === "firing")) parts.push(make("p", { class: "none" }, "No alert is firing."));
     if (current.length) parts.push(make("ul", {}, ...current.slice(0, SHOWN).map((alert) => item(alert, answer, timezone))));
     if (current.length > SHOWN) parts.push(more(current.length - SHOWN, "/api/v1/alerts"));
     if (silences.length) parts.push(make("h3", {}, "Silences"), make("ul", {}, ...silences.map((one) => quiet(one, timezone))));
     const shown = new Set(current.map((alert) => alert.id));
     const past = history.filter((alert) => !shown.has(alert.id));
-    if (past.length) parts.push(make("h3", {}, "Earlier"), make("ul", {}, ...past.slice(0, PAST_SHOWN).map((alert) => item(alert, answer, timezone, ENDS[alert.reason]))));
+    if (past.length) parts.push(make("h3", {}, "Earlier"), make("ul", {}, ...past.slice(0, PAST_SHOWN).map((row) => (DEEDS[row.action] ? deed(row, timezone) : item(row, answer, timezone, ENDS[row.reason])))));
     if (past.length > PAST_SHOWN) parts.push(more(null, "/api/v1/alerts/history"));
     this.box.replaceChildren(...parts);
   }
@@ -60,7 +61,10 @@ function item(alert, answer, timezone, ends = "") {
 
 /** Segment, figure and the judged cohort; that of retention leads to its cell. */
 function where(alert) {
-  if (alert.figure === "stream") return ["The event stream · ", name(alert)];
+  if (alert.figure === "stream") {
+    const { definition } = alert.segment;
+    return [`The event stream${definition ? ` of ${definition}` : ""} · `, name(alert)];
+  }
   const parts = [segment(alert.segment)];
   if (alert.figure || alert.definition) parts.push(" · ", name(alert));
   if (alert.definition) parts.push(" · ", alert.definition);
@@ -77,20 +81,35 @@ function lines(alert, answer, timezone) {
     alert.health === "no_data" && "No group was large enough to judge.",
     alert.health === "error" && `Cannot be judged: ${alert.note ?? "the figure cannot be had"}`,
     since(alert, moment, timezone),
-    acknowledged && `Acknowledged by ${said(acknowledged)}.`,
+    acknowledged && `Acknowledged${acknowledged.ends ? ` until ${moment(acknowledged.ends, timezone)}` : ""} by ${said(acknowledged)}.`,
     silenced && `Silenced until ${moment(silenced.ends, timezone)} by ${said(silenced)}.`,
   ];
 }
 
 function quiet(silence, timezone) {
-  const whose = silence.rule === null ? "Every rule" : silence.rule;
-  const whom = Object.keys(silence.segment).length ? ` · ${segment(silence.segment)}` : "";
   return make(
     "li",
     { class: "silence" },
-    make("div", {}, make("strong", {}, whose), whom),
+    make("div", {}, ...whose(silence)),
     make("p", {}, `until ${moment(silence.ends, timezone)} · ${silence.author}: ${silence.reason}`),
   );
+}
+
+/** What somebody did about alerts, of the history. */
+function deed(row, timezone) {
+  const until = row.ends && row.action !== "unsilence" ? ` until ${moment(row.ends, timezone)}` : "";
+  return make(
+    "li",
+    { class: "deed" },
+    make("div", {}, ...whose(row)),
+    make("p", {}, `${DEEDS[row.action]}${until}`),
+    make("p", {}, `${moment(row.at, timezone)} · ${row.author}${row.reason ? `: ${row.reason}` : ""}`),
+  );
+}
+
+/** Which alerts a silence or an acknowledgement is about. */
+function whose({ rule, segment: values }) {
+  return [make("strong", {}, rule === null ? "Every rule" : rule), Object.keys(values).length ? ` · ${segment(values)}` : ""];
 }
 
 /** The address of this page that shows what an alert judged. */

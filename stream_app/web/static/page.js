@@ -180,7 +180,7 @@ function freshness(figures, status, stale) {
   get("figures").classList.remove("dim");
   pulse(stale ? "stale" : "live", stale ? "Out of date" : "Live");
   const degraded = status.body.health.degraded.join("; ");
-  notice(state.refused || (stale ? "The figures may be out of date: the store of the figures does not answer. They go on by themselves once it is back." : degraded && `Something is missing. ${degraded}`));
+  notice(state.refused || (stale ? "Figures may be out of date: Redis does not answer. The page recovers by itself." : degraded && `Something is missing. ${degraded}`));
 }
 
 function waiting(figures, status, found) {
@@ -207,7 +207,7 @@ function failed(error) {
     text(get("as-of"), "No figures");
   } else {
     get("figures").classList.add("dim");
-    notice(`The service does not answer. ${what} Shown is what it said at ${state.last.toLocaleTimeString("en-GB")}; the page tries again every two seconds.`, true);
+    notice(`The service does not answer. ${what} Last answer: ${state.last.toLocaleTimeString("en-GB")}. The page tries again every two seconds.`, true);
   }
   pulse("down", "Not connected");
 }

@@ -14,13 +14,17 @@ from support.judging import NOW, Bench, Broker, Given, inline
 from stream_app.agents.alert_rows import HISTORY_TABLE, TABLE, AlertRows
 from stream_app.agents.figures import ERROR_AFTER, RETRY_AFTER
 from stream_app.agents.look import Look
-from stream_app.domain.alerts import Action, Command, Quality, RuleSet, Sending
+from stream_app.domain.alerts import Action, Command, Quality, Reason, RuleSet, Sending, State
 from stream_app.domain.errors import UnansweredError
+from stream_app.domain.events import rfc3339
 from stream_app.domain.metrics.kept import Kept
 from stream_app.domain.periods import DAY_MS
+from stream_app.engine.ledger import Fenced
 from stream_app.engine.tables import Row
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stream_app.domain.metrics import Snapshot
 
 GOOD, BAD = (100, 40), (100, 20)
@@ -151,6 +155,47 @@ async def test_an_acknowledged_alert_is_not_repeated_and_its_message_says_who():
     assert one.shown[0][0]["acknowledged"]["author"] == "ada"
 
 
+async def test_an_acknowledgement_for_a_while_is_over_after_it_and_at_a_takeover_too():
+    again = rule(segment=("plan", "*"), sending=Sending(repeat=100.0))
+    one = await bench(again)
+    await one.see(snapshot({PRO: [GOOD, BAD]}))
+    await one.ask(Command("a1", Action.ACKNOWLEDGE, one.now, "ada", rule="pro-day-7", ends=one.now + 500_000), 1)
+    await one.tick(499)
+    assert one.told() == ["opened pro-firing", "edited"]
+    assert one.shown[0][0]["acknowledged"]["ends"] == rfc3339(NOW + 500_000)
+    other = await bench(again, broker=one.broker)
+    await other.tick(500)
+    assert other.told() == ["repeated"]
+    assert other.shown[0][0]["acknowledged"] is None
+
+
+async def test_each_command_that_does_something_is_a_row_of_the_history_in_its_own_write():
+    one = await bench(EVERY)
+    await one.see(snapshot({PRO: [GOOD, BAD]}))
+    asked = [
+        silence("s1"), silence("s1"), Command("e1", Action.UNSILENCE, NOW, "bob", silence="s1"),
+        Command("e2", Action.UNSILENCE, NOW, "bob", silence="s1"),
+        Command("a1", Action.ACKNOWLEDGE, NOW, "eve", "I look", rule="pro-day-7"),
+        Command("a2", Action.ACKNOWLEDGE, NOW, "eve", rule="pro-day-7"),
+        Command("a3", Action.ACKNOWLEDGE, NOW, "eve", rule="another"),
+    ]  # fmt: skip
+    for place, command in enumerate(asked):
+        await one.ask(command, place + 1)
+    (fired, *done) = one.judge.history
+    assert "kind" not in fired
+    assert [(row["command"], row["kind"], row["author"]) for row in done] == [
+        ("s1", "silence", "ada"), ("e1", "silence", "bob"), ("a1", "acknowledgement", "eve"),
+    ]  # fmt: skip
+    assert done[2]["changes"] == [fired["id"]]
+    writes = [{record.topic for record in write} for write in one.broker.writes]
+    assert [("history" in topics, "states" in topics) for topics in writes[1:]] == [
+        (True, True), (False, True), (True, True), (False, True), (True, True), (False, True), (False, True)
+    ]  # fmt: skip
+    assert one.shown[1] == [fired, *done]
+    other = await bench(EVERY, broker=one.broker)
+    assert other.judge.history == [fired, *done]
+
+
 async def test_a_figure_is_asked_for_once_a_closing_and_again_where_the_rules_changed():
     given = Given({"pro-day-7": course({(): [GOOD]})})
     one = await bench(rule(), look=given)
@@ -197,6 +242,162 @@ async def test_outages_from_before_the_volume_was_watched_are_not_told_when_it_i
     assert one.told() == []
     await one.see(volume(*days, 10))
     assert one.told() == ["opened all-firing"]
+
+
+class Interrupted(Given):
+    """A look during which something happens, once."""
+
+    what: Any = None
+
+    async def courses(self, rules: Any, seen: Any) -> Any:
+        what, self.what = self.what, None
+        if what is not None:
+            await what()
+        return await super().courses(rules, seen)
+
+
+async def test_what_a_former_tenure_saw_of_the_stream_is_not_told_in_the_next_one():
+    look = Interrupted({"pro-day-7": course({PRO: [GOOD]})})
+    one = await bench(EVERY, look=look)
+    days = [*[1000] * 30, 10, 1000, 10]
+    one.book.current = RuleSet((EVERY,), Quality(volume=None, stalled=None))
+    await one.see(volume(*days[:20]))
+    one.book.current = RuleSet((EVERY,), Quality(stalled=None))
+
+    async def away_and_back() -> None:
+        one.tables.on_assigned(False, 2)
+        one.tables.on_assigned(True, 5)
+        await one.tables.taken()
+        await one.tick()
+
+    look.what = away_and_back
+    with pytest.raises(Fenced):
+        await one.see(volume(*days, 1000))
+    await one.tick()
+    await one.see(volume(*days, 1000))
+    assert one.told() == []
+
+
+async def test_a_day_that_closes_is_judged_by_its_own_outages_whenever_a_tick_comes():
+    one = await bench(EVERY)
+    days = [1000] * 30
+    await one.see(volume(*days))
+
+    async def ticking(work: Any, *given: Any, **options: Any) -> Any:
+        found = work(*given, **options)
+        await one.tick(0)
+        return found
+
+    one.judge._thread = ticking
+    await one.see(volume(*days, 10))
+    await one.see(volume(*days, 10, 1000))
+    assert one.told() == ["opened all-firing", "closed all-resolved"]
+
+
+async def test_what_closes_in_a_segment_that_comes_in_during_a_census_is_judged_at_once():
+    look = Interrupted({"pro-day-7": course({PRO: [BAD], FREE: [BAD]})})
+    one = await bench(rule(segment=PRO), look=look)
+
+    async def reload() -> None:
+        one.book.current = RuleSet((EVERY,), one.book.current.quality)
+        one.judge.look_again()
+
+    look.what = reload
+    await one.see(snapshot({(): [BAD]}))
+    await one.tick()
+    assert one.told() == ["opened pro-firing", "changed free-firing"]
+
+
+async def test_a_rule_s_labels_are_those_of_its_alerts_until_they_are_withdrawn():
+    page = (("severity", "page"),)
+    one = await bench(rule(sending=Sending(labels=page)))
+    await one.see(snapshot({(): [GOOD, BAD]}))
+    one.book.current = RuleSet((), one.book.current.quality)
+    assert one.judge.standing is not None
+    assert [notice.labels for notice in one.judge.standing] == [page]
+    one.judge.look_again()
+    await one.tick()
+    assert one.told() == ["opened all-firing", "closed all-inactive"]
+    assert [notice.labels for notice in one.notices] == [page, page]
+
+
+async def test_of_a_rule_that_is_put_back_a_value_that_came_meanwhile_tells_only_what_is_so_now():
+    one = await bench(EVERY)
+    await one.see(snapshot({PRO: [GOOD] * 3}))
+    one.book.current = RuleSet((), one.book.current.quality)
+    await one.see(snapshot({PRO: [GOOD] * 4}))
+    one.book.current = RuleSet((EVERY,), one.book.current.quality)
+    free, team = [(0, 0)] * 3 + [BAD, GOOD, BAD, GOOD], [(0, 0)] * 3 + [BAD, GOOD, BAD, BAD]
+    await one.see(snapshot({PRO: [GOOD] * 7, FREE: free, ("plan", "team"): team}))
+    assert one.told() == ["opened team-firing"]
+
+
+def bought(every: Sequence[int], purchases: Sequence[int]) -> Snapshot:
+    """So many users each day, and so many of them who bought."""
+    seen = volume(*every)
+    sizes = {FIRST + day: np.array([number], np.int64) for day, number in enumerate(purchases)}
+    return replace(seen, blocks={**seen.blocks, ("repurchase", "day.size", ()): sizes})
+
+
+WEEKS = [1000] * 28
+BUYERS = rule(name="buyers", definition="repurchase", index=1)
+WHOLE = Quality(stalled=None)
+
+
+async def test_purchases_that_stop_are_told_of_and_not_judged_while_visits_are():
+    one = await bench(BUYERS, rule(name="visitors", index=1))
+    await one.see(bought([*WEEKS, 1000], [*WEEKS, 0]))
+    reasons = {state.rule: state.reason for state in AlertRows(one.tables.tenure).states.values()}
+    assert (reasons["buyers"], reasons["visitors"]) == (Reason.STREAM_OUTAGE, Reason.STILL_BELOW)
+    await one.see(bought([*WEEKS, 1000, 1000], [*WEEKS, 0, 1000]))
+    told = [change for notice in one.notices for change in notice.changes if notice.rule == "stream-volume"]
+    assert [(change.segment, change.state) for change in told] == [
+        ({"definition": "repurchase"}, State.FIRING),
+        ({"definition": "repurchase"}, State.RESOLVED),
+    ]
+
+
+async def test_the_alert_on_a_kind_ends_with_the_last_rule_about_it():
+    one = await bench(BUYERS)
+    await one.see(bought([*WEEKS, 1000], [*WEEKS, 0]))
+    one.book.current = RuleSet((rule(),), WHOLE)
+    await one.tick()
+    assert [alert["rule"] for alert in one.shown[0] if alert["rule"] == "stream-volume"], "not before it is judged"
+    one.judge.look_again()
+    await one.tick()
+    assert not [alert for alert in one.shown[0] if alert["rule"] == "stream-volume"]
+    assert one.judge.history[-1]["reason"] == "rule_removed"
+
+
+async def test_a_takeover_leaves_the_alert_on_a_kind_as_it_is_until_it_judges():
+    one = await bench(BUYERS)
+    days = bought([*WEEKS, 1000], [*WEEKS, 0])
+    await one.see(days)
+    other = await bench(BUYERS, broker=one.broker)
+    other.latest = days
+    await other.tick()
+    await other.tick()
+    await other.see(days)
+    assert other.notices == []
+    assert "stream-volume" in [alert["rule"] for alert in other.judge.current()]
+
+
+async def test_of_a_kind_that_comes_to_be_watched_only_what_is_so_now_is_told_whenever_a_tick_comes():
+    month = {"start": "2024-09-01", "size": 200, "revenue": 1}
+    days = [*WEEKS, 0, 1000, 1000]
+
+    class Ticking(Given):
+        async def answer(self, *_: Any) -> Any:
+            await one.tick()
+            return {"currency": "USD", "segments": [{"segment": {}, "cohorts": [month], "periods": [month]}]}
+
+    one = await bench(rule(), look=Given({"pro-day-7": course({(): [GOOD]})}))
+    await one.see(bought([1000] * 30, days[:30]))
+    given = {"pro-day-7": course({(): [GOOD]}), "buyers": course({(): [GOOD, BAD]})}
+    one.judge._figures._look = Ticking(given)  # type: ignore[assignment]
+    one.book.current = RuleSet((rule(), BUYERS), WHOLE)
+    await one.see(bought([1000] * 31, days))
+    assert [notice.rule for notice in one.notices] == ["buyers"]
 
 
 async def test_rules_that_change_while_a_figure_is_asked_for_are_judged_at_the_next_tick():

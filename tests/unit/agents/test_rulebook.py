@@ -95,3 +95,11 @@ def test_rules_on_figures_that_are_not_kept_are_refused(file):
     assert Rulebook(Settings(rules=file)).rules[0].measure == "aov"
     with pytest.raises(ConfigurationError, match=r"rule 'a' cannot be judged.*orders: true"):
         Rulebook(Settings(rules=file, orders=False))
+
+
+def test_a_rule_whose_promise_does_not_hold_is_told_of_when_it_is_read(file, caplog):
+    file.write_text(
+        "rules: [{name: lost, figure: churn, definition: engagement, grain: day, above: 0.3, false_alarms: 1 per year}]"
+    )
+    Rulebook(Settings(rules=file))
+    assert caplog.text.count("rule 'lost': false_alarms: 1 per year is not promised: ") == 1

@@ -7,7 +7,7 @@ from typing import Any
 from support.alerts import CALENDAR, course, rule
 
 from stream_app.backtest.judging import judge
-from stream_app.domain.alerts import Hours, Quality, RuleSet, Sending
+from stream_app.domain.alerts import Flow, Flows, Hours, Quality, RuleSet, Sending
 from stream_app.domain.events import rfc3339
 from stream_app.domain.periods import DAY_MS
 
@@ -23,7 +23,7 @@ def told(sending: Sending, curves: dict[Any, Any], *, days: int = 0, **changes: 
     judged_ = course(curves)
     assert judged_.closed_at is not None
     done = judge(
-        RuleSet((own,), Quality(volume=None)), {own.name: judged_}, [],
+        RuleSet((own,), Quality(volume=None)), {own.name: judged_}, Flows(),
         calendar=CALENDAR, watermark=judged_.closed_at + days * DAY_MS,
     )  # fmt: skip
     sent = [f"{rfc3339(one.at)[5:16]} {one.notice.kind.value} {len(one.notice.changes)}" for one in done.sent]
@@ -41,7 +41,7 @@ def test_changes_of_one_instant_are_one_message() -> None:
 def test_a_message_has_the_curve_of_its_alert() -> None:
     own = rule(segment=("plan", "*"))
     done = judge(
-        RuleSet((own,), Quality(volume=None)), {own.name: course({PRO: [GOOD, BAD]})}, [],
+        RuleSet((own,), Quality(volume=None)), {own.name: course({PRO: [GOOD, BAD]})}, Flows(),
         calendar=CALENDAR, watermark=None,
     )  # fmt: skip
     ((_, notice),) = done.sent
@@ -79,7 +79,8 @@ def test_a_repetition_waits_for_business_hours_and_for_the_cap() -> None:
 def test_alerts_on_the_stream_are_told_to_the_targets_of_the_rules() -> None:
     own = rule(to=("slack:#a",))
     volumes = [(20_000 + day, 1000 if day != 30 else 100) for day in range(33)]
-    done = judge(RuleSet((own,)), {own.name: course({(): [GOOD] * 33})}, volumes, calendar=CALENDAR, watermark=None)
+    flows = Flows(Flow.of(volumes, CALENDAR, 0.5))
+    done = judge(RuleSet((own,)), {own.name: course({(): [GOOD] * 33})}, flows, calendar=CALENDAR, watermark=None)
     assert [(change.rule, change.state.value) for change in done.changes] == [
         ("stream-volume", "firing"),
         ("stream-volume", "resolved"),

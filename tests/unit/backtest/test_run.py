@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import doctest
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from stream_app.backtest import backtest, expected, named_dimensions, read_rules, rulesfile, runs
+from stream_app.backtest.questions import questions_of
 from stream_app.demo import cdnow
+from stream_app.domain.alerts import Quality
 from stream_app.domain.alerts.revenue import until
+from stream_app.domain.alerts.rule import EVERYBODY
 from stream_app.domain.errors import ConfigurationError
 from stream_app.domain.metrics.query import ParameterError
 from stream_app.domain.periods import Calendar
@@ -18,6 +22,7 @@ from stream_app.offline import Reading, analyze
 from stream_app.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 UNTIL = 899_251_200_000  # 1998-07-01
@@ -71,6 +76,34 @@ def test_what_is_judged_is_what_analyze_prints(log: str, tmp_path: Path) -> None
     assert len(moved) > 3
 
 
+AGAINST_ALL = """
+quality: off
+rules:
+  - {name: all, definition: repurchase, grain: month, index: 1, below: 0.15}
+  - {name: one, definition: repurchase, grain: month, index: 1, segment: {tier: "*"}, baseline: all, drop: 10%}
+  - {name: bought, figure: lifecycle, definition: repurchase, grain: month, below: 0.15}
+  - name: less
+    figure: lifecycle
+    definition: repurchase
+    grain: month
+    segment: {tier: low}
+    baseline: {}
+    drop: 10%
+"""
+
+
+def test_all_users_that_a_segment_is_compared_with_are_those_of_a_rule_without_one(log: str, tmp_path: Path) -> None:
+    done = run(AGAINST_ALL, log, tmp_path, until=UNTIL)
+    for everybody, one in (("all", "one"), ("bought", "less")):
+        cells = done.courses[everybody].streams[()]
+        assert len(cells) >= 2
+        assert done.courses[one].baselines[EVERYBODY] == cells
+    fell = [change for change in done.changes if change.rule == "one" and change.reason.value == "below"]
+    assert fell
+    by_start = {cell.start: cell.value for cell in done.courses["all"].streams[()]}
+    assert [change.baseline for change in fell] == [by_start[change.cohort] for change in fell]
+
+
 def test_revenue_at_risk_is_by_the_months_before_the_change(log: str, tmp_path: Path) -> None:
     done = run(MONTHLY, log, tmp_path, until=UNTIL)
     first = next(change for change in done.changes if change.rule == "lost")
@@ -121,6 +154,67 @@ def test_an_outage_in_the_file_is_told_and_not_judged(tmp_path: Path) -> None:
     ]
     blind = run(text.format("quality: off\n"), str(file), tmp_path, reading=reading)
     assert [(change.rule, change.cohort) for change in blind.changes][:1] == [("r", "2026-03-24")]
+
+
+#: One of purchases, one of revenue, one of all events.
+OF_KINDS = """
+rules:
+  - {name: bought, definition: repurchase, grain: day, index: 1, below: 0.3, min_group: 50}
+  - {name: revenue, figure: value, measure: revenue, definition: engagement, grain: day, drop: 40%, min_group: 50}
+  - {name: visited, definition: engagement, grain: day, index: 1, below: 0.3, min_group: 50}
+"""
+
+
+def shop(buyers: Mapping[int, tuple[int, int]], visitors: Mapping[int, int] | None = None) -> str:
+    """Events of March: 120 new users a day, of whom 80 are back on the next; 100 buy, and 60 again.
+
+    Args:
+        buyers: how many buy on a day instead, of the new ones and of those of the day before.
+        visitors: how many are back on a day instead.
+    """
+    rows = ["user_id,event_id,occurred_at,type,order_id,amount"]
+    for day in range(1, 31):
+        new, again = buyers.get(day, (100, 60))
+        back = (visitors or {}).get(day, 80)
+        for since, came, paid in ((day, 120, new), (day - 1, back if day > 1 else 0, again if day > 1 else 0)):
+            at = f"2026-03-{day:02d}T10:00:00Z"
+            rows += [f"u{since}-{n},v{day}-{since}-{n},{at},visit,," for n in range(came)]
+            rows += [f"u{since}-{n},p{day}-{since}-{n},{at},purchase,o{day}-{since}-{n},500" for n in range(paid)]
+    return "\n".join(rows)
+
+
+def test_purchases_that_are_lost_are_told_and_not_judged_while_visits_are(tmp_path: Path) -> None:
+    file = tmp_path / "e.csv"
+    lost = dict.fromkeys((24, 25, 26), (0, 0))
+    file.write_text(shop(lost, {25: 20}))
+    done = run(OF_KINDS, str(file), tmp_path)
+    told = [(change.rule, dict(change.segment), change.state.value, change.cohort) for change in done.changes]
+    assert told == [
+        ("stream-volume", {"definition": "repurchase"}, "firing", "2026-03-24"),
+        ("visited", {}, "firing", "2026-03-24"),
+        ("visited", {}, "resolved", "2026-03-25"),
+        ("stream-volume", {"definition": "repurchase"}, "resolved", "2026-03-27"),
+    ]
+    blind = run(f"quality: off\n{OF_KINDS}", str(file), tmp_path)
+    assert {change.rule for change in blind.changes} == {"bought", "revenue", "visited"}
+
+
+def test_purchases_that_fall_by_less_than_half_are_judged(tmp_path: Path) -> None:
+    file = tmp_path / "e.csv"
+    file.write_text(shop(dict.fromkeys(range(24, 31), (88, 24))))
+    done = run(OF_KINDS, str(file), tmp_path)
+    assert [(change.rule, change.state.value, change.cohort) for change in done.changes] == [
+        ("bought", "firing", "2026-03-23")
+    ]
+
+
+def test_the_volumes_of_kinds_are_asked_for_in_the_same_reading(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(OF_KINDS)
+    rules, settings = read_rules(tmp_path / "rules.yml", Settings())
+    asked = questions_of(rules, settings)
+    assert list(asked.volumes) == ["engagement", "repurchase"]
+    assert set(asked.volumes.values()) <= set(asked.all)
+    assert questions_of(replace(rules, quality=Quality(volume=None)), settings).volumes == {}
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "mapped"])

@@ -19,6 +19,7 @@ rules:
   - {name: day-1, definition: engagement, grain: day, index: 1, below: 0.30, resolve: 0.35, for: 2, to: [console]}
   - {name: each, definition: engagement, grain: day, index: 1, segment: {plan: "*"}, below: 0.30, to: ["slack:#a"]}
   - {name: arm, definition: engagement, grain: day, index: 1, segment: {plan: new}, baseline: {plan: old}, drop: 20%}
+  - {name: usual, definition: engagement, grain: day, index: 1, segment: {plan: new}, baseline: all, drop: 20%}
   - {name: kept, figure: crr, measure: kept_rate, definition: engagement, grain: month, below: 0.5}
 """
 #: Day 3 and 4 are bad, day 5 good again: pending closes on the 5th, firing on the 6th, resolved on the 7th.
@@ -116,12 +117,17 @@ def test_segments_have_cells_of_their_own_and_a_baseline_is_one(test_file: Path)
         "cells: [{rule: arm, from: 2026-01-01, segment: {plan: new}, groups: 1000, counted: 500 300},"
         " {rule: arm, from: 2026-01-01, segment: {plan: old}, groups: 1000, counted: 500x2}]"
     )
+    everybody = (
+        "cells: [{rule: usual, from: 2026-01-01, segment: {plan: new}, groups: 1000, counted: 500 300},"
+        " {rule: usual, from: 2026-01-01, groups: 5000, counted: 2500x2}]"
+    )
     found = ran(
         test_file,
         f"{each}, told: [{{segment: {{plan: pro}}, state: firing, at: 2026-01-03}}, {{state: resolved}}]",
         f"{arms}, told: [{{rule: arm, segment: {{plan: new}}, state: firing, threshold: 0.400, baseline: 0.5}}]",
+        f"{everybody}, told: [{{rule: usual, segment: {{plan: new}}, state: firing, threshold: 0.400, baseline: 0.5}}]",
     )
-    assert found == [[], []]
+    assert found == [[], [], []]
 
 
 def test_cells_that_are_missing_are_no_data(test_file: Path) -> None:
@@ -150,6 +156,20 @@ def test_time_may_go_on_after_the_last_closing(test_file: Path) -> None:
         test_file, f"{cells}, messages: [{opened}]", f"{cells}, until: 2026-01-06, messages: [{opened}, {again}]"
     )
     assert found == [[], []]
+
+
+def test_nothing_comes_after_the_end_of_time(test_file: Path) -> None:
+    volume = "volume: {from: 2026-01-01, users: 1000x30 10}"
+    stream = "{rule: stream-volume, at: 2026-02-01}"
+    found = ran(
+        test_file,
+        f"{CELLS}, until: 2026-01-06, told: [{FIRING}], messages: [{{kind: opened}}]",
+        f"{CELLS}, until: 2026-01-05T23:59:59Z, told: [], messages: []",
+        f"{CELLS}, until: 2026-01-01, changes: [], messages: []",
+        f"{CELLS}, {volume}, told: [{FIRING}, {RESOLVED}, {stream}]",
+        f"{CELLS}, {volume}, until: 2026-01-31, told: [{FIRING}, {RESOLVED}]",
+    )
+    assert found == [[]] * 5
 
 
 def test_everything_that_is_wrong_is_said_with_its_line(test_file: Path) -> None:

@@ -99,6 +99,25 @@ def test_times_may_be_texts_and_epoch_milliseconds_side_by_side() -> None:
     assert batch.times.tolist() == [NOW - 5, NOW - 60_000 + 123, NOW - 60_000]
 
 
+def test_a_number_before_1972_is_taken_for_seconds_where_that_is_asked_for() -> None:
+    early = [NOW // 1000, 0, 63_071_999_999]
+    for number in early:
+        letter = only(as_json(VISIT | {"occurred_at": number}), seconds=False)
+        assert letter.reason is Reason.BAD_TIME
+        assert letter.message.startswith(f"occurred_at: {number} is before 1972; are these seconds? write milliseconds")
+    good = ["1970-01-01T00:00:00Z", 63_072_000_000, "1971-12-31T23:59:59Z", NOW]
+    records = [as_json(VISIT | {"occurred_at": time}) for time in (*early, *good)]
+    batch, dead = decoder(seconds=False).decode(None, records, NOW)
+    assert [letter.position for letter in dead] == [0, 1, 2]
+    assert batch.times.tolist() == [0, 63_072_000_000, 63_071_999_000, NOW]
+    assert decoder().decode(None, records, NOW)[1] == []  # of a file that is old
+
+
+def test_a_record_that_is_rescued_is_no_exception_from_it() -> None:
+    spoiled = as_json(VISIT | {"amount": [], "currency": 3, "occurred_at": NOW // 1000})  # visits have neither
+    assert only(spoiled, seconds=False).reason is Reason.BAD_TIME
+
+
 def test_an_event_within_the_tolerance_of_the_future_is_good() -> None:
     batch, _ = decoder().decode(None, [as_json(VISIT | {"occurred_at": NOW + 60_000})], NOW)
     assert batch.times.tolist() == [NOW + 60_000]
@@ -282,12 +301,12 @@ anything = st.none() | st.binary(max_size=60) | near_misses | spoiled
 keys = st.none() | st.binary(max_size=5) | st.just(b"u1")
 
 
-@given(st.lists(st.tuples(keys, anything), max_size=12), st.booleans())
+@given(st.lists(st.tuples(keys, anything), max_size=12), st.booleans(), st.booleans())
 @settings(max_examples=300)
 def test_no_record_raises_and_each_is_an_event_or_a_dead_letter(
-    records: list[tuple[bytes | None, bytes | None]], keyed: bool
+    records: list[tuple[bytes | None, bytes | None]], keyed: bool, seconds: bool
 ) -> None:
-    decode = decoder()
+    decode = decoder(seconds=seconds)
     chunk_keys = [key for key, _ in records] if keyed else None
     values = [value for _, value in records]
     batch, dead = decode.decode(chunk_keys, values, NOW)
@@ -298,7 +317,7 @@ def test_no_record_raises_and_each_is_an_event_or_a_dead_letter(
     # One at a time, the records are judged alike: by the columns, and by the inspector.
     expected = []
     for row, (key, value) in enumerate(records):
-        alone, letters = decoder().decode([key] if keyed else None, [value], NOW)
+        alone, letters = decoder(seconds=seconds).decode([key] if keyed else None, [value], NOW)
         expected += rows(alone)
         assert [letter.reason for letter in letters] == [d.reason for d in dead if d.position == row]
         if letters:

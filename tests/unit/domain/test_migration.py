@@ -16,7 +16,7 @@ from stream_app.domain.rows import Layout
 UTC = Calendar()
 BOTH = (ENGAGEMENT, REPURCHASE)
 STORED = fingerprint(BOTH, UTC, ("plan", "country"), "USD", 2)
-#: As version 0.1.0 wrote it.
+#: As it was written before commit 615b990.
 FIRST = (
     '{"format":1,"horizon":{"day":384,"week":128,"month":64,"ring":128},"definitions":[["engagement","any","any",30],'
     '["repurchase","purchase","purchase",30]],"timezone":"UTC","week_start":"monday","dimensions":["plan","country"],'

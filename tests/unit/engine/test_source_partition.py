@@ -300,10 +300,13 @@ async def test_records_deleted_before_they_were_read_are_said_to_be_lost(caplog)
     source = await recovered(broker)
     await source.take(chunk([visit("a", START)], 0))
     await source.commit()
-    again = await recovered(broker)
+    seen = Seen()
+    again = await recovered(broker, seen=seen)
+    assert seen.losses == []
     await again.recover(broker.read(0), {"visits": 10, "purchases": 0}, {"visits": 20, "purchases": 0})
     assert again.readings["visits"].offset == 10
     assert "9 records were deleted" in caplog.text
+    assert seen.losses == [("visits", 9)]
 
 
 async def test_the_first_start_reads_from_the_first_offset_there_is(caplog):

@@ -170,6 +170,29 @@ async def test_fenced_by_a_worker_whose_assignment_is_out_of_date_the_owner_take
     assert broker.topics["states-log"] == [(b'"a"', b"2")]
 
 
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_the_connection_of_a_tenure_that_was_fenced_is_closed_and_not_waited_for(broker, monkeypatch, hangs):
+    monkeypatch.setattr(module, "RETAKE_SECONDS", 0.0)
+
+    class Hanging(Ledger):
+        async def stop(self) -> None:
+            await super().stop()
+            if hangs:
+                await asyncio.Event().wait()
+
+    owner, late = broker.tables(), broker.tables()
+    owner._make_ledger = lambda: Hanging(broker)
+    owner.on_assigned(True, 2)
+    tenure = await owner.taken()
+    late.on_assigned(True, 1)
+    await late.taken()
+    with pytest.raises(Fenced):
+        await tenure.write([Row("states", "a", 1)])
+    async with asyncio.timeout(5):
+        assert await owner.taken() is not tenure
+    assert broker.stopped == [1]
+
+
 async def test_fenced_after_they_were_given_away_they_are_left_to_their_new_owner(broker, monkeypatch):
     """Else two workers would take them from each other for good."""
     monkeypatch.setattr(module, "RETAKE_SECONDS", 0.0)

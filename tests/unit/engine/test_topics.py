@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -157,6 +158,45 @@ async def test_a_broker_that_does_not_answer_is_named(admin):
     with pytest.raises(ConnectionFailedError, match=r"broker: 127\.0\.0\.1:1 does not answer"):
         await prepare()
     assert fake.closed
+
+
+WHY = "(name or service not known)"
+
+
+@pytest.fixture
+def resolver(monkeypatch):
+    """Knows the hosts that begin with `known`."""
+
+    async def look(_loop, host, _port, **_):
+        if not host.startswith("known"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return []
+
+    monkeypatch.setattr("asyncio.BaseEventLoop.getaddrinfo", look)
+
+
+@pytest.mark.parametrize(
+    ("servers", "said"),
+    [
+        ("typo:9092", f"broker: the name of typo:9092 cannot be resolved {WHY}. Correct the broker setting"),
+        (
+            "typo:1,tipo:2",
+            f"broker: the name of typo:1 cannot be resolved {WHY}, the name of tipo:2 cannot be resolved {WHY}. C",
+        ),
+        (
+            "known:1,typo:2",
+            f"broker: known:1,typo:2 does not answer, the name of typo:2 cannot be resolved {WHY}. Start it, or c",
+        ),
+        ("known:1", "broker: known:1 does not answer. Start it"),
+    ],
+)
+@pytest.mark.usefixtures("resolver")
+async def test_a_name_that_cannot_be_resolved_is_told_from_a_broker_that_is_down(admin, servers, said):
+    fake = admin()
+    fake.error = KafkaConnectionError("Unable to bootstrap")
+    with pytest.raises(ConnectionFailedError) as caught:
+        await TopicAdmin({"bootstrap_servers": servers}, 1).prepare(NAMES, 1)
+    assert str(caught.value).startswith(said)
 
 
 def test_one_topic_may_hold_visits_and_purchases():

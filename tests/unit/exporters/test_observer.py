@@ -23,11 +23,13 @@ def test_a_chunk_and_a_commit_are_counted_whole():
     observer.commit("fenced", 0.0)
     observer.recovered(0, 5, 0.5)
     observer.recovered(1, 6, 0.25)
+    observer.lost("visits", 9)
     assert {
         'stream_app_records_read_total{topic="visits"} 10.0',
         'stream_app_records_counted_total{topic="visits"} 7.0',
         'stream_app_records_dead_lettered_total{reason="not_json"} 2.0',
         'stream_app_records_dropped_total{reason="beyond_horizon"} 1.0',
+        'stream_app_records_lost_total{topic="visits"} 9.0',
         "stream_app_late_events_total 3.0",
         "stream_app_rows_written_total 2.0",
         "stream_app_partials_written_total 2.0",

@@ -11,7 +11,7 @@ import pytest
 from support.notify import START, Clock, change, closed, notice, opened, resolved
 from support.receivers import Receiver, receiver
 
-from stream_app.domain.alerts import NoticeKind, Standing, State
+from stream_app.domain.alerts import Health, Notice, NoticeKind, Reason, Standing, State
 from stream_app.notifiers.alertmanager import ENDED_FOR, TARGET, AlertmanagerNotifier
 from stream_app.notifiers.alertmanager_json import alerts
 from stream_app.notifiers.base import Misconfigured, OutcomeUnknown, Rejected
@@ -108,6 +108,26 @@ def test_an_acknowledgement_and_a_silence_are_annotations():
     (alert,) = alerts(one)
     assert alert.annotations["acknowledged"] == "Acknowledged by anna: looking"
     assert alert.annotations["silenced"].endswith("by bo: launch")
+
+
+def test_what_was_said_of_an_alerts_health_ends_with_a_change_that_is_not_about_it():
+    missing = change(1, state=State.INACTIVE, health=Health.NO_DATA, reason=Reason.NO_DATA, value=None, count=None)
+    (first,) = (one for one in alerts(notice(missing)) if one.ends is None)
+    fired = change(2, at="2026-03-10T00:00:00Z")
+    for one in (fired, resolved(3, fired)):
+        told = alerts(notice(one, kind=NoticeKind.CHANGED, root="a", over=(missing,)))
+        (over,) = (alert for alert in told if "health" in alert.labels)
+        assert over.key == first.key
+        assert over.ends == 1000 * ms(one.at)
+    again = Notice.from_json(notice(fired, over=(missing,)).to_json())
+    assert again.over == (missing,)
+
+
+async def test_alerts_that_cannot_be_written_do_not_keep_the_others_from_being_posted_again(notifier, cluster, caplog):
+    for _ in range(2):
+        await notifier.refresh([opened(1, at="never", **TO), opened(2, **TO)])
+    assert [len(post.json) for post in cluster[0].posts] == [1, 1]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
 def test_what_is_only_pending_is_no_alert():

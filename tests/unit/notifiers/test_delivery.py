@@ -318,6 +318,57 @@ async def test_after_an_unforeseen_error_the_same_process_goes_on_by_looking(clo
     assert running.outcomes == [("slack", "found")]
 
 
+class Broken(Channel):
+    """A notifier with an error: it cannot write some messages, and cannot look for others."""
+
+    def __init__(self, *unwritable: str, unreadable: bool = False) -> None:
+        super().__init__()
+        self.unwritable, self.unreadable = unwritable, unreadable
+
+    async def send(self, notice_, target, *, thread=None):
+        if notice_.id in self.unwritable:
+            raise ValueError("hunter2 is no number")
+        return await super().send(notice_, target, thread=thread)
+
+    async def find(self, *args, **kwargs):
+        if self.unreadable:
+            raise KeyError("hunter2")
+        return await super().find(*args, **kwargs)
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+async def test_a_message_that_an_error_of_ours_keeps_from_going_out_is_given_up_and_the_next_passes(
+    clock, caplog, unreadable
+):
+    running, _ = process(clock)
+    broken = Broken(opened(1).id, unreadable=unreadable)
+    running.delivery._notifiers = {"slack": broken}
+    await running.delivery.owe(opened(1))
+    await running.delivery.owe(opened(2))
+    await running.settle()
+    assert [told for told, _ in broken.messages] == [opened(2).id]
+    assert [outcome for _, outcome in running.outcomes] == ["unknown", "unknown", "rejected", "sent"]
+    lost, sent = running.delivery.outbox.entries
+    assert (lost.status, sent.status) == (Status.REJECTED, Status.SENT)
+    said = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage().split(":")[0].split(" ", 2)[2] for record in said] == [
+        "is still owed", "is still owed", "is lost, it was tried 3 times",
+    ]  # fmt: skip
+    assert "ValueError in test_delivery.py:" in said[0].getMessage()
+    assert "hunter2" not in caplog.text + str(lost.note)
+
+
+async def test_an_error_of_ours_that_passes_loses_nothing(clock):
+    running, _ = process(clock)
+    broken = Broken(opened().id)
+    running.delivery._notifiers = {"slack": broken}
+    await running.delivery.owe(opened())
+    await running.delivery.run_due()
+    broken.unwritable = ()
+    await running.settle()
+    assert [told for told, _ in broken.messages] == [opened().id]
+
+
 async def test_what_took_too_long_to_store_is_not_posted_but_looked_for(clock):
     running, channel = process(clock)
     running.delivery._post_within = 0.0

@@ -105,6 +105,19 @@ def test_more_than_can_be_shown_are_counted():
     assert not too_long(built["blocks"])
 
 
+def test_the_event_stream_names_each_kind_of_event_that_is_thin():
+    plain = {"rule": "stream-volume", "figure": "stream", "measure": "volume", "definition": "", "grain": "day",
+             "count": 0, "group": 412, "value": 0.0, "users_at_risk": None, "revenue_at_risk": None}  # fmt: skip
+    bought, visited = (fell(id=name, segment={"definition": name}, **plain) for name in ("repurchase", "visits"))
+    whole = back(9, fell(id="all", segment={}, **plain))
+    one = later(opened(bought, visited), NoticeKind.CHANGED, [whole], [Standing(bought), Standing(whole)])
+    shown = texts(message(one))
+    assert shown[0] == "🔴 The event stream of repurchase is thin: stream-volume"
+    assert "active users of repurchase, 0 % of the usual 412" in shown[1]
+    both = texts(message(opened(bought, visited)))
+    assert both[0] == "🔴 The event stream of repurchase is thin, and 1 more: stream-volume"
+
+
 def test_one_that_recovered_while_others_fire_is_shown_as_such():
     one, two = segments(2)
     over = back(9, one)
@@ -159,6 +172,13 @@ def test_no_data_an_error_and_a_withdrawal_are_told_apart_from_a_drop():
     assert texts(message(opened(gone)))[1].endswith("no longer watched as it was: its rule was changed.")
 
 
+def test_an_error_of_an_alert_that_was_never_judged_names_no_cohort_also_beside_others():
+    silent = {"value": None, "low": None, "high": None, "count": None, "group": 0, "evidence": None, "began": None}
+    given = {"health": Health.ERROR, "reason": Reason.ERROR, "state": State.INACTIVE, "cohort": "", "grain": "quarter"}
+    errors = [fell(number, segment={"plan": f"p{number}"}, **(silent | given)) for number in (1, 2)]
+    assert "*Judged*\nengagement" in texts(message(opened(*errors)))
+
+
 def test_who_has_seen_it_and_who_silenced_it_is_shown():
     one, two = segments(2)
     seen = Standing(one, acknowledged={"author": "@anna", "reason": "looking", "at": 1_773_014_400_000})
@@ -166,6 +186,9 @@ def test_who_has_seen_it_and_who_silenced_it_is_shown():
     shown = texts(message(later(opened(one, two), NoticeKind.EDITED, standing=[seen, quiet]), buttons=True))
     assert "✅ Acknowledged by @anna: looking (1 of 2)" in shown
     assert "🔕 Silenced until 2026-03-10 07:00 UTC by bo: known (1 of 2)" in shown
+    a_while = Standing(one, acknowledged={"author": "bo", "reason": "looking", "ends": "2026-03-10T07:00:00Z"})
+    shown = texts(message(later(opened(one), NoticeKind.EDITED, standing=[a_while]), buttons=True))
+    assert "✅ Acknowledged by bo until 2026-03-10 07:00 UTC: looking" in shown
     both = Standing(one, seen.acknowledged, quiet.silenced)
     done = message(later(opened(one), NoticeKind.EDITED, standing=[both]), buttons=True)
     assert not [block for block in done["blocks"] if block["type"] == "actions"], "nothing is left to press"

@@ -145,6 +145,27 @@ class TestTheStream:
         assert wording.title(over) == "The event stream is whole again: stream-volume"
         assert wording.sentence(over) == "2026-03-01 had 2,058 active users again, 98 % of the usual 2,100"
 
+    def test_a_thin_day_of_one_kind_of_event(self):
+        of = {
+            "segment": {"definition": "repurchase"},
+            "threshold": 0.5,
+            "group": 412,
+            "baseline": 412.0,
+            "grain": "day",
+        }
+        thin = stream("stream-volume", "volume", value=0.0, count=0, **of)
+        assert wording.title(thin) == "The event stream of repurchase is thin: stream-volume"
+        assert wording.sentence(thin) == (
+            "2026-03-01 had 0 active users of repurchase, 0 % of the usual 412 (alert below 50 %); what rules on these"
+            " events have in that day is not judged"
+        )
+        over = stream("stream-volume", "volume", value=1.0, count=412, state=State.RESOLVED,
+                      reason=Reason.RECOVERED, **of)  # fmt: skip
+        assert wording.title(over) == "The event stream of repurchase is whole again: stream-volume"
+        assert wording.sentence(over) == "2026-03-01 had 412 active users of repurchase again, 100 % of the usual 412"
+        gone = stream("stream-volume", "volume", state=State.INACTIVE, reason=Reason.RULE_REMOVED, **of)
+        assert "of repurchase is no longer watched for this: no rule is about it" in wording.sentence(gone)
+
     def test_a_standstill(self):
         stalled = stream("stream-stalled", "watermark", value=9000.0, threshold=7200.0, cohort="2026-03-08T22:00:00Z",
                          began="2026-03-08T22:10:00Z")  # fmt: skip

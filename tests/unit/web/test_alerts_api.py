@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from support.figures import product
-from support.web import FakeReader, Taken, alert, milliseconds, silence
+from support.web import FakeReader, Taken, alert, deed, milliseconds, silence
 
 from stream_app.domain.alerts import Action
 from stream_app.domain.errors import UnansweredError
@@ -106,11 +106,39 @@ async def test_the_history_is_asked_for_by_rule_segment_state_and_time(opened):
     assert await found("?until=2026-03-04") == everything[2:]
 
 
+async def test_the_history_has_what_people_did_and_is_asked_for_by_kind(opened):
+    site = await opened(
+        deed("acknowledge", id="seen", segment={"plan": "pro"}),
+        deed("unsilence", id="ended", rule=None),
+        deed("silence", id="begun", rule=None),
+        alert(id="gone", reason="no_data", health="no_data", current=False),
+        alert(id="fell", current=False),
+    )
+
+    async def found(query=""):
+        status, body, _ = await site.get(f"/api/v1/alerts/history{query}")
+        assert status == 200
+        return {row["id"]: row["kind"] for row in body["history"]}
+
+    everything = {"seen": "acknowledgement", "ended": "silence", "begun": "silence", "gone": "health", "fell": "change"}
+    assert await found() == everything
+    _, body, _ = await site.get("/api/v1/alerts")
+    assert {row["id"]: row["kind"] for row in body["history"]} == everything
+    for kind in ("acknowledgement", "silence", "health", "change"):
+        assert await found(f"?kind={kind}") == {name: of for name, of in everything.items() if of == kind}
+    assert await found("?state=firing") == {"fell": "change"}, "what is of health alone is no firing"
+    assert [*await found("?rule=pro-day-7&segment=plan:pro")] == [*everything]
+    assert [*await found("?rule=another")] == ["ended", "begun"], "a silence of every rule is one of this one"
+    assert [*await found("?segment=plan:team")] == ["ended", "begun"]
+
+
 @pytest.mark.parametrize(
     ("query", "parameter", "said"),
     [
         ("rul=a", "rul", "no such parameter"),
         ("state=on", "state", "no state"),
+        ("kind=silences", "kind", "'silence'"),
+        ("kind=silence&state=firing", "state", "leave out state, or ask for kind=change"),
         ("last=0", "last", "1 to 10000"),
         ("last=%D9%A3", "last", "1 to 10000"),
         (f"last={'9' * 5000}", "last", "1 to 10000"),
@@ -193,6 +221,27 @@ async def test_a_wrong_silence_is_refused_with_field_and_fix(opened, changes, fi
     assert not site.taken.commands
 
 
+@pytest.mark.parametrize("rule", [{}, {"rule": "pro-day-7"}, {"rule": "stream-stalled"}])
+async def test_a_dimension_that_the_service_does_not_have_is_refused(opened, rule):
+    site = await opened(rules=lambda: ["pro-day-7"], dimensions=("plan", "country"))
+    body = {name: value for name, value in QUIET.items() if name != "rule"} | rule
+    status, answer, _ = await ask(site, "POST", "/api/v1/silences", body | {"segment": {"plna": "pro"}})
+    assert (status, answer["error"]) == (
+        400,
+        {"parameter": "segment", "value": "plna", "message": "there is no dimension 'plna'",
+         "allowed": ["plan", "country"]},
+    )  # fmt: skip
+    assert not site.taken.commands
+    status, _, _ = await ask(site, "POST", "/api/v1/silences", body | {"segment": {"country": "new"}})
+    assert status == 202  # a value may yet come
+
+
+async def test_without_dimensions_no_segment_can_be_silenced(opened):
+    site = await opened(dimensions=())
+    status, answer, _ = await ask(site, "POST", "/api/v1/silences", QUIET | {"segment": {"plan": "pro"}})
+    assert (status, answer["error"]["message"]) == (400, "there is no dimension 'plan': none is configured")
+
+
 async def test_alerts_of_the_stream_can_be_silenced_like_those_of_rules(opened):
     site = await opened(rules=list)
     status, _, _ = await ask(site, "POST", "/api/v1/silences", QUIET | {"rule": "stream-stalled"})
@@ -270,6 +319,36 @@ async def test_what_fires_can_be_acknowledged_and_nothing_else(opened):
     assert (command.action, command.rule, command.segment, command.reason) == (
         Action.ACKNOWLEDGE, "pro-day-7", {"plan": "pro"}, ""
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "ends"),
+    [({"for": "2h"}, NOW + 2 * HOUR), ({"until": "2026-04-02"}, milliseconds("2026-04-02T00:00:00Z")), ({}, None)],
+)
+async def test_an_acknowledgement_ends_when_it_was_said_or_with_the_firing(opened, given, ends):
+    site = await opened(alert())
+    body = {"rule": "pro-day-7", "author": "ada"} | given
+    status, answer, _ = await ask(site, "POST", "/api/v1/alerts/acknowledge", body)
+    assert (status, answer["command"]["ends"], site.taken.commands[0].ends) == (202, ends, ends)
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"for": "soon"}, "for", "2h"),
+        ({"for": None}, "for", "needed"),
+        ({"for": "2h", "until": "2026-04-02"}, "for", "not both"),
+        ({"until": "2026-03-01"}, "until", "later end"),
+        ({"until": "2028-03-01"}, "until", "366 days"),
+        ({"from": "2026-04-02"}, "from", "'until'"),
+    ],
+)
+async def test_a_wrong_end_of_an_acknowledgement_is_refused_with_field_and_fix(opened, given, field, said):
+    site = await opened(alert())
+    body = {"rule": "pro-day-7", "author": "ada"} | given
+    status, answer, _ = await ask(site, "POST", "/api/v1/alerts/acknowledge", body)
+    assert (status, answer["error"]["parameter"], site.taken.commands) == (400, field, [])
+    assert said in f"{answer['error']['message']} {answer['error']['allowed']}"
 
 
 async def test_while_the_store_is_down_commands_are_taken_and_the_judge_finds_out(opened):

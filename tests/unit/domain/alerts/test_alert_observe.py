@@ -13,6 +13,7 @@ from support.figures import FIRST_DAY, product
 from stream_app.domain.alerts import Baseline, Rule, counted_by, from_answer, from_snapshot, frontier, query_of
 from stream_app.domain.alerts.closings import Closings
 from stream_app.domain.alerts.measures import MEASURES
+from stream_app.domain.alerts.rule import EVERYBODY
 from stream_app.domain.errors import QueryError
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Definition, rfc3339
 from stream_app.domain.metrics.query import Query
@@ -122,6 +123,22 @@ def test_which_segments_are_judged_and_which_compared_with(segment, baseline, st
     assert list(course.baselines) == baselines
     for series, observations in {**course.streams, **course.baselines}.items():
         assert len(observations) == (0 if series and series[1] == "gone" else 2)
+
+
+def test_all_users_can_be_what_is_compared_with():
+    judged = of("retention", "rate", 1, segment=("plan", "*"))
+    judged = replace(judged, drop=0.1, baseline=Baseline(EVERYBODY))
+    course = from_answer(judged, answer("retention", {"plan": "free"}, {"plan": "pro"}), UTC, APRIL)
+    assert list(course.streams) == [("plan", "free"), ("plan", "pro")]
+    assert list(course.baselines) == [EVERYBODY]
+    everybody, (free, _) = course.baselines[EVERYBODY], course.streams.values()
+    assert [(all_.cohort, all_.group, all_.count, all_.value) for all_ in everybody] == [
+        (cell.cohort, 2 * cell.group, 2 * (cell.count or 0), cell.value) for cell in free
+    ]
+    snap = snapshot({(): [(100, 30), (50, 20)], ("plan", "pro"): [(10, 3), (0, 0)]})
+    course = from_snapshot(rule(segment=("plan", "*"), drop=0.1, baseline=Baseline(EVERYBODY)), snap)
+    assert [(cell.group, cell.count) for cell in course.baselines[EVERYBODY]] == [(100, 30), (50, 20)]
+    assert list(course.streams) == [("plan", "pro")]
 
 
 def test_counters_give_the_cells_of_classic_retention():

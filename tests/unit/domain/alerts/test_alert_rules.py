@@ -19,6 +19,7 @@ from stream_app.domain.alerts import (
     load_rules,
 )
 from stream_app.domain.alerts.measures import MEASURES, REFUSED
+from stream_app.domain.alerts.rule import EVERYBODY
 from stream_app.domain.alerts.rulekeys import DEFAULTS, KEYS, QUALITY
 from stream_app.domain.errors import ConfigurationError
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Definition
@@ -336,6 +337,7 @@ def test_every_field():
             labels=(("team", "growth"), ("severity", "page")),
             note="Runbook https://shop.example/runbook",
         ),
+        overlap="use cohorts: first, or kind: classic",
     )
     assert (second.definition, second.segment, second.side) == ("won", ("country", "DE"), Side.BELOW)
     assert (second.drop, second.baseline) == (0.15, Baseline(("country", "FR"), 8))
@@ -402,6 +404,28 @@ def test_survival_is_refused_with_the_reason_and_nothing_else():
         ({"below": "ABSENT", "rise": "1000%"}, "above 0 and below 1000%"),
         ({"below": "ABSENT", "drop": "15%", "resolve": "0.3"}, "rules[0].resolve: a relative rule recovers at"),
         ({"below": "ABSENT", "drop": "15%", "baseline": "later"}, "rules[0].baseline: 'later' is not a baseline"),
+        (
+            {"below": "ABSENT", "drop": "15%", "baseline": "all"},
+            "rules[0].baseline: all users are the rule's own; give it",
+        ),
+        (
+            {
+                "figure": "value",
+                "measure": "aov",
+                "grain": "week",
+                "index": "ABSENT",
+                "below": "ABSENT",
+                "drop": "15%",
+                "baseline": "all",
+                "segment": "{plan: pro}",
+            },
+            "rules[0].baseline: all users are compared with by shares, and aov is none; name another value",
+        ),
+        ({"below": "ABSENT", "drop": "15%", "baseline": "{}"}, "give it a segment, such as {plan: '*'}"),
+        (
+            {"below": "ABSENT", "drop": "15%", "baseline": "all", "segment": "{plan: pro}", "season": "week"},
+            "rules[0].season: it belongs to baseline: earlier, and this one is of the same time; leave it out",
+        ),
         ({"below": "ABSENT", "drop": "15%", "over": "0"}, "rules[0].over: '0' must be a whole number from 1"),
         ({"below": "ABSENT", "drop": "15%", "season": "year"}, "'year' is not a season; allowed: week"),
         ({"below": "ABSENT", "drop": "15%", "season": "week", "grain": "week"}, "compares a weekday with its like"),
@@ -420,21 +444,31 @@ def test_survival_is_refused_with_the_reason_and_nothing_else():
         ),
         (
             {"below": "ABSENT", "drop": "15%", "baseline": "{plan: free}", "segment": "{plan: pro}", "over": "3"},
-            "rules[0].over: another segment's cohorts of the same time are compared with",
+            "rules[0].over: it belongs to baseline: earlier, and this one is of the same time; leave it out",
         ),
         ({"season": "week"}, "rules[0].season: it belongs to drop or rise; leave it out"),
-        ({"false_alarms": "one a year"}, "rules[0].false_alarms: 'one a year' must be a number per day, week"),
+        ({"false_alarms": "one a year"}, "rules[0].false_alarms: 'one a year' must be a number per span, such as"),
         ({"false_alarms": "0 per year"}, "'0 per year' must be a number per"),
-        ({"false_alarms": "1 per year", "test": "threshold"}, "a threshold test keeps no budget"),
-        ({"false_alarms": "1 per year", "for_": "2"}, "rules[0].for: a sequential test weighs all cohorts"),
+        (
+            {"false_alarms": "1 per year", "test": "threshold"},
+            "a threshold test promises no number of false alarms; leave it out, or write test: sequential",
+        ),
+        ({"false_alarms": "1 per year", "for_": "2"}, "and `for` belongs to test: threshold; leave it out"),
+        (
+            {"false_alarms": "1 per 6m"},
+            "rules[0].false_alarms: '1 per 6m' may be of minutes or of months; write 6 minutes",
+        ),
         ({"false_alarms": "1 per year", "below": "1.0"}, "1 is no bound that a share can pass"),
-        ({"test": "sequential"}, "rules[0].test: a sequential test keeps a budget; give it, such as"),
+        (
+            {"test": "sequential"},
+            "rules[0].test: a sequential test needs a budget; add one, such as false_alarms: 1 per",
+        ),
         ({"test": "wilson"}, "rules[0].test: 'wilson' is not a test; "),
-        ({"overdispersion": "0.01"}, "rules[0].overdispersion: it belongs to test: sequential"),
+        ({"overdispersion": "0.01"}, "it belongs to test: sequential; leave it out, or give the rule false_alarms"),
         ({"false_alarms": "1 per year", "overdispersion": "1"}, "1 must be a number from 0 to 0.99"),
         ({"no_data": "0"}, "rules[0].no_data: '0' must be a whole number from 1"),
         ({"flapping": "5 in 3"}, "rules[0].flapping: '5 in 3' must be so many firings"),
-        ({"repeat": "3 days"}, "rules[0].repeat: '3 days' must be a span such as 90s"),
+        ({"repeat": "3 moons"}, "rules[0].repeat: '3 moons' must be a span such as 90s"),
         ({"at_most": "2.5 per day"}, "rules[0].at_most: '2.5 per day' must be a whole number of messages"),
         ({"hours": "9-5"}, "rules[0].hours: "),
         ({"labels": "{plan: x}"}, "rules[0].labels.plan: is what every alert has by itself"),
@@ -492,7 +526,7 @@ def test_a_default_is_not_taken_where_the_rule_excludes_it(defaults: str, fields
         ("defaults: {to: consol}\nrules: []\n", "line 1, defaults.to: 'consol' is not a target"),
         ("defaults: {false_alarms: never}\nrules: []\n", "line 1, defaults.false_alarms: 'never' must be"),
         ("defaults: {test: t}\nrules: []\n", "line 1, defaults.test: 't' is not a test"),
-        ("defaults: {test: sequential}\n" + one(), "line 1, defaults.test: a sequential test keeps a budget"),
+        ("defaults: {test: sequential}\n" + one(), "line 1, defaults.test: a sequential test needs a budget"),
         ("quality: {volume: 2}\nrules: []\n", "line 1, quality.volume: '2' must be a share of the usual volume"),
         ("quality: {stalled: never}\nrules: []\n", "line 1, quality.stalled: 'never' must be a span"),
         ("quality: {lag: 2h}\nrules: []\n", "line 1, quality.lag: unknown key 'lag'"),
@@ -553,3 +587,110 @@ def test_how_it_is_told_and_of_whom_makes_no_other_rule(fields: dict[str, str]):
 def test_the_age_of_a_cohort_may_be_0():
     (rule,) = load(one(figure="value", measure="ltv", grain="month", index="0", below="2500"))
     assert (rule.index, rule.below) == (0, 2500.0)
+
+
+def test_all_users_can_be_compared_with():
+    for written in ("all", "{}"):
+        (rule,) = load(one(below="ABSENT", drop="10%", segment="{plan: '*'}", baseline=written))
+        assert rule.baseline == Baseline(EVERYBODY, 28)
+    (earlier,) = load(one(below="ABSENT", drop="10%", segment="{plan: '*'}"))
+    assert earlier.fingerprint != rule.fingerprint
+
+
+CRR = {"figure": "crr", "index": "ABSENT", "definition": "repurchase", "measure": "kept_rate"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "instead"),
+    [
+        (
+            {"figure": "churn", "index": "ABSENT"},
+            "judge churn_rate of figure crr with a grain as long as its window (30",
+        ),
+        ({"figure": "churn", "index": "ABSENT", "grain": "quarter"}, "churn_rate of figure crr with a grain as long"),
+        ({"figure": "stickiness", "index": "ABSENT"}, "judge returning_rate of figure lifecycle"),
+        ({**CRR}, "use a grain as long as the window (30 days), or a shorter window"),
+        ({**CRR, "grain": "week"}, "use a grain as long as the window (30 days)"),
+        ({**CRR, "grain": "month", "window": "60"}, "use a grain as long as the window (60 days)"),
+        ({**CRR, "grain": "month"}, None),
+        ({**CRR, "grain": "week", "window": "7"}, None),
+        (
+            {"cohorts": "recurring", "kind": "bracket", "brackets": "1,3", "index": "2"},
+            "use cohorts: first, or kind: cl",
+        ),
+        ({"cohorts": "recurring", "kind": "bracket", "brackets": "1,3", "index": "1"}, None),
+        ({"kind": "bracket", "brackets": "1,3", "index": "2"}, None),
+        ({"cohorts": "recurring"}, None),
+        ({}, None),
+        ({"figure": "lifecycle", "index": "ABSENT"}, None),
+    ],
+)
+def test_a_budget_that_is_not_kept_is_not_promised_and_its_author_is_told(fields: dict[str, str], instead: str | None):
+    found = read(one(false_alarms="1 per year", **fields))
+    (rule,) = found.rules
+    if instead is None:
+        assert (rule.promise, found.doubts) == ("1 per year", ())
+    else:
+        assert rule.promise is None
+        (doubt,) = found.doubts
+        assert doubt.startswith("rule 'r': false_alarms: 1 per year is not promised: ")
+        assert instead in doubt
+        assert doubt.endswith("or write test: threshold with `for` and no false_alarms")
+    (plain,) = read(one(**fields)).rules
+    assert (plain.promise, plain.doubt) == (None, None)
+
+
+MERGED = """\
+rules:
+  - &base
+    name: first
+    definition: engagement
+    grain: day
+    index: 7
+    below: 0.3
+    labels: &labels {team: growth}
+  - <<: *base
+    name: second
+    index: 3
+    labels: {<<: *labels, severity: page}
+"""
+
+
+def test_a_rule_can_take_over_another_ones_fields():
+    first, second = load(MERGED)
+    assert (second.name, second.index, second.below, second.grain) == ("second", 3, 0.3, Grain.DAY)
+    assert dict(first.sending.labels) == {"team": "growth"}
+    assert dict(second.sending.labels) == {"team": "growth", "severity": "page"}
+
+
+def test_of_several_the_first_one_that_has_a_field_gives_it():
+    text = (
+        "rules:\n  - &a {name: a, definition: engagement, grain: day, index: 1, below: 0.1}\n"
+        "  - &b {name: b, definition: engagement, grain: week, index: 2, below: 0.2, min_group: 7}\n"
+        "  - {<<: [*a, *b], name: c}\n  - {<<: {<<: *b, index: 3}, name: d}\n"
+    )
+    _, _, c, d = load(text)
+    assert (c.grain, c.index, c.min_group) == (Grain.DAY, 1, 7)
+    assert (d.grain, d.index, d.below) == (Grain.WEEK, 3, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (MERGED.replace("grain: day", "grain: dy"), "line 5, rules[1].grain: 'dy' is not a grain; did you mean 'day'?"),
+        (MERGED.replace("index: 3", "index: x"), "line 11, rules[1].index: 'x' must be a whole number"),
+        (MERGED.replace("name: second", "note: x"), "line 3, rules[1].name: 'first' is already the name of the rule"),
+        (MERGED.replace("<<: *base", "<<: 3"), "line 9, rules[1]: << takes another mapping, such as <<: *name"),
+        (one() + "    <<: [3]\n", "line 7, rules[0]: << takes another mapping"),
+        (one().replace("- name", "- &r\n    <<: *r\n    name"), "line 2, rules[0]: << takes another mapping"),
+        (one() + '    "<<": 3\n', "line 7, rules[0].<<: unknown key '<<'"),
+    ],
+)
+def test_what_is_wrong_in_a_field_taken_over_is_named_where_it_stands(text: str, said: str):
+    assert said in problem(text)
+
+
+def test_a_file_that_merges_without_end_is_read():
+    lines = ["  - &a0 {name: x}"]
+    lines += [f"  - &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 30)]
+    assert "is missing" in problem("rules:\n" + "\n".join(lines))

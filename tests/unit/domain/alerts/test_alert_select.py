@@ -288,6 +288,24 @@ class TestAFigureThatCannotBeHad:
         apply([], {}, states)
         assert apply([every], {"pro-day-7": "silent"}, states, now=self.NOW) == []
 
+    def test_of_a_rule_that_was_put_back_leaves_what_closed_meanwhile_history(self):
+        states: dict[str, AlertState] = {}
+        apply([rule()], course({ALL: [GOOD]}), states)
+        apply([], {}, states)
+        apply([rule()], {"pro-day-7": "silent"}, states, now=closing(5).closed_at)
+        changes = apply([rule()], course({ALL: [GOOD, BAD, GOOD, BAD, GOOD]}), states, now=closing(5).closed_at)
+        assert [change.reason for change in changes] == [Reason.DATA_BACK]
+
+    def test_was_told_and_so_is_its_end_where_the_rule_comes_to_watch_every_value(self):
+        states: dict[str, AlertState] = {}
+        cells = [GOOD, None, None, None]
+        (missing,) = apply([rule(segment=PRO)], course({PRO: cells}), states)
+        every = rule(segment=("plan", "*"))
+        (error,) = apply([every], {"pro-day-7": "silent"}, states, now=closing(3).closed_at)
+        (back,) = apply([every], course({PRO: [*cells, GOOD]}), states, now=closing(4).closed_at)
+        assert [one.reason for one in (missing, error, back)] == [Reason.NO_DATA, Reason.ERROR, Reason.DATA_BACK]
+        assert [one.to for one in (missing, error, back)] == [("console",)] * 3
+
     def test_that_comes_and_goes_between_two_cells_is_told_under_ids_of_its_own(self):
         states: dict[str, AlertState] = {}
         seen = course({ALL: [GOOD]})
@@ -311,6 +329,18 @@ class TestAnOutage:
         assert changes == []
         apply([rule()], course({ALL: [GOOD, BAD]}), states := {}, outages=[self.outage(1)])
         assert next(iter(states.values())).reason is Reason.STREAM_OUTAGE
+
+    def test_of_a_kind_of_event_keeps_the_cells_of_the_rules_about_it_from_being_judged(self):
+        rules = [rule(name="bought"), rule(name="visited")]
+        changes = apply(
+            rules, course({ALL: [GOOD, BAD, GOOD]}), {}, own_outages={"bought": [self.outage(1)], "gone": []}
+        )
+        assert [(c.rule, c.state.value) for c in changes] == [("visited", "firing"), ("visited", "resolved")]
+
+    def test_of_all_events_and_of_a_kind_on_the_same_day_is_one(self):
+        halves = [self.outage(1, 0.0, 0.24)]
+        changes = apply([rule()], course({ALL: [GOOD, BAD]}), {}, outages=halves, own_outages={"pro-day-7": halves})
+        assert told(changes) == ["all firing 05"]
 
     @pytest.mark.parametrize(("covered", "expected"), [(0.24, ["all firing 05"]), (0.25, [])])
     def test_of_a_quarter_of_the_period_is_enough(self, covered, expected):

@@ -20,7 +20,7 @@ from support.desk import (
     withdraws,
 )
 
-from stream_app.domain.alerts import Curve, Health, Hold, Hours, Reason, Sending, State, alert_key
+from stream_app.domain.alerts import Curve, Group, Health, Hold, Hours, Reason, Sending, State, alert_key
 from stream_app.domain.alerts.command import Action
 from stream_app.domain.alerts.notice import NoticeKind
 from stream_app.domain.events import rfc3339
@@ -166,6 +166,26 @@ def test_a_removed_rule_s_firing_is_withdrawn_where_it_was_told() -> None:
     (notice,) = desk.at(START + DAY, withdraws(fired))
     assert (notice.kind, set(notice.to)) == (NoticeKind.CLOSED, {"slack:#growth", "console"})
     assert desk.group is None
+
+
+def test_a_removed_rule_s_firing_is_withdrawn_with_the_labels_that_it_had() -> None:
+    desk, fired = Desk(Sending(labels=(("severity", "page"),))), fires()
+    desk.at(START, fired)
+    desk.sending = Sending(labels=(("severity", "mail"),))
+    desk.at(START + HOUR)
+    desk.sending, desk.to = Sending(), ()
+    desk.at(START + 2 * HOUR)
+    (notice,) = desk.at(START + DAY, withdraws(fired))
+    assert notice.labels == (("severity", "mail"),)
+
+
+def test_a_group_that_was_stored_without_labels_is_read() -> None:
+    desk = Desk()
+    desk.at(START, fires())
+    assert desk.group is not None
+    stored = desk.group.to_json()
+    del stored["labels"]
+    assert Group.from_json(stored) == desk.group
 
 
 def test_what_waits_for_a_removed_rule_is_not_told_any_more() -> None:
@@ -336,7 +356,7 @@ def test_what_was_acknowledged_is_not_repeated_until_it_fires_anew() -> None:
     (edited,) = desk.at(START + HOUR)
     assert (edited.kind, edited.root, edited.changes) == (NoticeKind.EDITED, desk.notices[0].id, ())
     assert [one.acknowledged for one in edited.standing] == [
-        {"author": "mia", "reason": "seen", "at": rfc3339(START + HOUR)}
+        {"author": "mia", "reason": "seen", "at": rfc3339(START + HOUR), "ends": None}
     ] * 2
     assert desk.at(START + 9 * DAY) == []
     over = resolves(fired, 9)
@@ -345,6 +365,55 @@ def test_what_was_acknowledged_is_not_repeated_until_it_fires_anew() -> None:
     assert [(one.change.segment["plan"], one.acknowledged is None) for one in anew.now] == [("a", True), ("b", False)]
     (repeated,) = desk.at(START + 11 * DAY)
     assert repeated.kind is NoticeKind.REPEATED
+
+
+def test_what_was_acknowledged_for_a_while_is_repeated_when_that_is_over() -> None:
+    desk = Desk(Sending(repeat=86_400.0))
+    desk.at(START, fires())
+    end = START + 3 * DAY + HOUR
+    assert desk.command(START + HOUR, Action.ACKNOWLEDGE, ends=end).endswith(
+        "acknowledged until 2026-01-04T01:00:00Z, 1 firing"
+    )
+    (edited,) = desk.at(START + HOUR)
+    assert edited.standing[0].acknowledged is not None
+    assert edited.standing[0].acknowledged["ends"] == rfc3339(end)
+    assert desk.at(end - 1) == []
+    (repeated,) = desk.at(end)
+    assert (repeated.kind, repeated.standing[0].acknowledged) == (NoticeKind.REPEATED, None)
+    assert [one.kind for one in desk.at(end + DAY)] == [NoticeKind.REPEATED]
+
+
+def test_where_nothing_is_repeated_the_message_shows_that_an_acknowledgement_is_over() -> None:
+    desk = Desk()
+    desk.at(START, fires())
+    desk.command(START, Action.ACKNOWLEDGE, ends=START + HOUR)
+    desk.at(START + 1)
+    (edited,) = desk.at(START + HOUR)
+    assert (edited.kind, edited.standing[0].acknowledged) == (NoticeKind.EDITED, None)
+    assert desk.at(START + DAY) == []
+
+
+def test_an_acknowledgement_of_what_waits_runs_out_like_any_other() -> None:
+    desk = Desk(OFFICE)
+    desk.at(NIGHT, fires())
+    desk.command(NIGHT, Action.ACKNOWLEDGE, ends=MORNING)
+    desk.at(NIGHT + 1)
+    (notice,) = desk.at(MORNING)
+    assert notice.standing[0].acknowledged is None
+
+
+def test_an_acknowledgement_of_version_0_5_ends_with_the_firing() -> None:
+    desk = Desk(Sending(repeat=86_400.0))
+    desk.at(START, fires())
+    desk.command(START, Action.ACKNOWLEDGE)
+    assert desk.group is not None
+    former = {
+        key: replace(one, acknowledged={"author": "mia", "reason": "", "at": rfc3339(START)})
+        for key, one in desk.group.members.items()
+    }
+    desk.group = replace(desk.group, members=former)
+    desk.at(START + 1)
+    assert desk.at(START + 30 * DAY) == []
 
 
 def test_what_was_acknowledged_before_it_was_told_is_told_once_and_not_repeated() -> None:
@@ -472,6 +541,17 @@ def test_a_firing_after_no_data_goes_on_in_the_thread() -> None:
     # What an error was, ends beside the firing: it was said already.
     assert desk.at(START + DAY, back := data_back(day=1, state=State.FIRING)) == []
     assert desk.withheld == [(back, Hold.UNOPENED)]
+
+
+def test_what_ends_no_data_beside_what_it_says_names_it() -> None:
+    desk, missing = Desk(), no_data()
+    desk.at(START, missing, fires("b"))
+    (told,) = desk.at(START + DAY, fires(day=1))
+    assert told.over == (missing,)
+    assert desk.at(START + 2 * DAY, resolves(fires(day=1), 2))[0].over == ()
+    desk.at(START + 3 * DAY, error := no_data(day=3, state=State.RESOLVED))
+    (back,) = desk.at(START + 4 * DAY, data_back(day=4, state=State.RESOLVED))
+    assert back.over == (), f"it says so itself: {error.id}"
 
 
 def test_an_alert_without_data_is_withdrawn_with_its_rule() -> None:

@@ -9,6 +9,8 @@ from support.alerts import CALENDAR, FIRST
 from stream_app.domain.alerts import (
     AlertState,
     Change,
+    Flow,
+    Flows,
     Quality,
     Reason,
     State,
@@ -18,6 +20,7 @@ from stream_app.domain.alerts import (
     stream_steps,
     volumes,
     volumes_of,
+    watched_volumes,
 )
 from stream_app.domain.events import ENGAGEMENT, REPURCHASE, Definition
 from stream_app.domain.metrics import Snapshot
@@ -96,11 +99,12 @@ class TestVolumes:
                 ("engagement", "day.on", ()): blocks({0: [5], 1: [2, 4], 3: [0, 0, 1, 3], 4: [9]}),
             },
         )
-        assert volumes(snapshot) == [(FIRST, 5), (FIRST + 1, 6), (FIRST + 2, 0), (FIRST + 3, 4)]
+        assert volumes(snapshot, "engagement") == [(FIRST, 5), (FIRST + 1, 6), (FIRST + 2, 0), (FIRST + 3, 4)]
+        assert volumes(snapshot, "repurchase") == []
 
     def test_there_are_none_before_any_event(self):
         nothing = Snapshot(CALENDAR, (ENGAGEMENT,), (), None, None, {})
-        assert volumes(nothing) == []
+        assert volumes(nothing, "engagement") == []
 
     def test_are_those_of_a_lifecycle_by_day(self):
         rows = [{"start": "2024-10-04", "active": 5, "new": 5}, {"start": "2024-10-05", "active": 6, "new": 2}]
@@ -121,11 +125,16 @@ class Stream:
         self.states: dict[str, AlertState] = {}
 
     def look(self, seen: Sequence[tuple[int, int]] = (), **given: Any) -> list[Change]:
-        found = outages(seen, CALENDAR, self.quality.volume)
-        options = {"watermark": None, "moved_at": None, "now": None} | given
+        """Looks at the stream; further volumes are those of kinds, by the definition that counts them."""
+        share = self.quality.volume
+        quiet, kinds = given.pop("quiet_until", None), given.pop("kinds", {})
+        flows = Flows(Flow.of(seen, CALENDAR, share), {name: Flow.of(v, CALENDAR, share) for name, v in kinds.items()})
+        options = {"watermark": None, "moved_at": None, "now": None, "flows": flows} | given
+        if quiet is not None:
+            options["quiet_until"] = dict.fromkeys(watched_volumes(flows), quiet)
         changes = []
         for key, state, change in stream_steps(
-            self.quality, self.targets, calendar=CALENDAR, volumes=seen, outages=found, states=self.states, **options
+            self.quality, self.targets, calendar=CALENDAR, states=self.states, **options
         ):
             self.states[key] = state
             changes += [change] if change is not None else []
@@ -181,6 +190,13 @@ class TestTheVolumeAlert:
         assert again.state is State.FIRING
         assert again.id != fired.id
 
+    def test_tells_its_end_to_those_who_were_told_where_no_rule_names_a_target_any_more(self):
+        stream = Stream()
+        (fired,) = stream.look(series(100))
+        stream.targets = ()
+        (resolved,) = stream.look(series(100, 1000))
+        assert (resolved.ends, resolved.to) == (fired.id, ("slack:#a",))
+
     def test_tells_nothing_of_the_time_in_which_it_was_off(self):
         stream = Stream()
         stream.look(series(1000))
@@ -194,6 +210,83 @@ class TestTheVolumeAlert:
         stream = Stream()
         stream.look(series(100))
         assert evaluate([], {}, stream.states) == []
+
+
+USUAL = series(1000, 1000, 1000, 1000)
+KIND = {"definition": "repurchase"}
+
+
+class TestTheVolumeOfAKind:
+    """Purchases, while visits go on."""
+
+    def look(self, stream: Stream, *bought: int, seen: Sequence[tuple[int, int]] = USUAL, **given: Any) -> list[Change]:
+        return stream.look(seen, kinds={"repurchase": series(*bought)}, **given)
+
+    def test_has_an_alert_of_its_own(self):
+        fired, resolved = self.look(Stream(), 0, 0, 0, 1000)
+        assert (fired.rule, fired.segment, fired.state) == ("stream-volume", KIND, State.FIRING)
+        assert (fired.cohort, fired.value, fired.count, fired.group, fired.to) == (
+            "2024-11-29", 0.0, 0, 1000, ("slack:#a",),
+        )  # fmt: skip
+        assert (resolved.segment, resolved.state, resolved.ends) == (KIND, State.RESOLVED, fired.id)
+
+    def test_leaves_the_alert_on_all_events_what_it_was(self):
+        alone, beside = Stream(), Stream()
+        seen = series(100, 1000)
+        assert [c for c in self.look(beside, 1000, 1000, seen=seen) if not c.segment] == alone.look(seen)
+        key = '["stream-volume"]'
+        assert beside.states[key] == alone.states[key]
+
+    def test_says_nothing_of_a_day_that_all_events_lack(self):
+        changes = self.look(Stream(), 100, 1000, seen=series(100, 1000))
+        assert [(c.segment, c.state) for c in changes] == [({}, State.FIRING), ({}, State.RESOLVED)]
+
+    def test_fires_where_it_outlasts_an_outage_of_all_events(self):
+        changes = self.look(Stream(), 100, 100, 1000, seen=series(100, 1000, 1000))
+        assert [(c.segment, c.cohort[-2:], c.state.value) for c in changes] == [
+            ({}, "29", "firing"),
+            ({}, "30", "resolved"),
+            (KIND, "30", "firing"),
+            (KIND, "01", "resolved"),
+        ]
+
+    def test_goes_on_firing_while_all_events_are_lacking_too(self):
+        changes = self.look(Stream(), 100, 100, 100, 1000, seen=series(1000, 100, 1000, 1000))
+        assert [(c.cohort[-2:], c.state.value) for c in changes if c.segment] == [("29", "firing"), ("02", "resolved")]
+
+    def test_judges_a_day_once(self):
+        stream = Stream()
+        assert [c.state for c in self.look(stream, 0)] == [State.FIRING]
+        assert self.look(stream, 0) == []
+
+    def test_that_is_new_tells_only_what_is_so_now(self):
+        stream = Stream()
+        stream.look(USUAL)
+        end = CALENDAR.end(Grain.DAY, USUAL[-1][0])
+        assert self.look(stream, 0, 1000, 1000, 1000, quiet_until=end) == []
+        assert [c.cohort for c in self.look(Stream(), 1000, 1000, 0, 0, quiet_until=end)] == ["2024-12-01"]
+
+    def test_is_withdrawn_when_no_rule_is_about_it_any_more_and_told_anew_when_one_is_again(self):
+        stream = Stream()
+        (fired,) = self.look(stream, 0)
+        (gone,) = stream.look(USUAL)
+        assert (gone.segment, gone.state, gone.reason, gone.ends) == (
+            KIND, State.INACTIVE, Reason.RULE_REMOVED, fired.id,
+        )  # fmt: skip
+        assert stream.look(USUAL) == []
+        (again,) = self.look(stream, 0, 1000, 0, 0, watermark=CALENDAR.end(Grain.DAY, USUAL[-1][0]))
+        assert (again.cohort, again.id != fired.id) == ("2024-12-01", True)
+
+    def test_is_withdrawn_when_volumes_are_turned_off(self):
+        stream = Stream()
+        self.look(stream, 0)
+        stream.quality = Quality(volume=None)
+        assert [(c.segment, c.reason) for c in stream.look()] == [(KIND, Reason.RULE_REMOVED)]
+
+    def test_is_left_as_it_is_while_it_is_not_known_what_is_watched(self):
+        stream = Stream()
+        self.look(stream, 0)
+        assert stream.look(flows=None) == []
 
 
 class TestTheWatermarkAlert:

@@ -20,7 +20,7 @@ FIRING = AlertState(
     "fell", PRO, "f", State.FIRING, fired=FIRED, cohort="2026-03-22", at=1_774_828_800_000, value=0.25, group=120,
     threshold=0.3, since="2026-03-19", shortfall=26.4, cohorts=4,
 )  # fmt: skip
-ADA, GRACE = {"author": "ada", "reason": "", "at": "x"}, {"author": "grace", "reason": "", "at": "y"}
+ADA, GRACE = ({"author": name, "reason": "", "at": "x", "ends": end} for name, end in (("ada", None), ("grace", "y")))
 
 
 def test_a_firing_alert_says_how_it_fired_and_how_it_is_now():
@@ -59,6 +59,8 @@ def test_one_that_cannot_be_judged_says_why():
 def test_who_has_seen_it_is_named_whether_it_was_told_or_waits():
     told = Group(members={KEY: Standing(FIRED, acknowledged=ADA)})
     assert shown(FIRING, told)["acknowledged"] == ADA
+    former = Group(members={KEY: Standing(FIRED, acknowledged={"author": "ada", "reason": "", "at": "x"})})
+    assert shown(FIRING, former)["acknowledged"] == ADA
     health = Group(members={KEY: Standing(FIRED), KEY + HEALTH: Standing(FIRED, acknowledged=GRACE)})
     assert shown(FIRING, health)["acknowledged"] == GRACE
     waits = Group(waiting={KEY: (FIRED, Hold.HOURS)}, seen={KEY: GRACE})
