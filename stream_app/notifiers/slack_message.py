@@ -179,7 +179,7 @@ def _context(notice: Notice, open_: Sequence[Change], public_url: str | None) ->
     all_ = [one.change for one in summary.standing(notice)]
     page = wording.link((open_ or all_)[0], public_url) if all_ else None
     parts += [f"<{escape(page)}|Open the page>"] if page else []
-    parts += [f"Promised: false alarms at most {escape(wording.clean(notice.promise))}"] if notice.promise else []
+    parts += [f"False alarms: at most {escape(wording.clean(notice.promise))}"] if notice.promise else []
     parts += [escape(", ".join(f"{wording.clean(k)} = {wording.clean(v)}" for k, v in notice.labels[:10]))]
     blocks = [{"type": "context", "elements": [_mrkdwn(part) for part in parts if part]}]
     seen = [f"{'🔕' if said.startswith('Silenced') else '✅'} {escape(said)}" for said in summary.marks(notice)][:10]

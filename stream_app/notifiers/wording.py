@@ -25,8 +25,8 @@ _HEALTH = {
 _WITHDRAWN = (Reason.RULE_CHANGED, Reason.RULE_REMOVED)
 #: Of the alerts on the event stream itself: what is said of it when they fire, and when they end.
 _STREAM = {
-    VOLUME: ("is thin", "is whole again"),
-    STALLED: ("stands still", "moves again"),
+    VOLUME: ("has too few users", "is whole again"),
+    STALLED: ("has stopped", "moves again"),
     BEHIND: ("is behind", "has caught up"),
 }
 
@@ -178,12 +178,12 @@ def stream(change: Change) -> str:
         share = f", {value:.0%} of the usual {change.group:,}".replace("%", " %") if change.group else ""
         users = f"active users{_of_kind(change)}{' again' if over else ''}"
         told = f"{change.cohort} had {change.count or 0:,} {users}{share}"
-        what = "what rules on these events have in that day" if change.segment else "what lies in that day"
-        return told if over else f"{told} (alert below {limit * 100:g} %); {what} is not judged"
+        what = "rules on these events" if change.segment else "retention rules"
+        return told if over else f"{told} (alert below {limit * 100:g} %); {what} skip that day. Check the producers and the dead letters"
     if change.rule == STALLED:
         if over:
             return "The watermark moves again, and closed periods are judged"
-        return f"The watermark has not moved for {terms.span(value)}: no period closes, and no rule is judged"
+        return f"The watermark has not moved for {terms.span(value)}: no period closes, and no rule is judged. Check the producers"
     behind = f"The watermark is {terms.span(value)} behind the clock"
     return f"{behind} (alert from {terms.span(limit)} on){' again' if over else ''}"
 

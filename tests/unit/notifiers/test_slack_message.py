@@ -46,7 +46,7 @@ def test_says_at_a_glance_what_fell_where_how_far_and_since_when():
             "<https://x.example/#definition=engagement&amp;grain=day&amp;segment=plan&amp;value=pro&amp;cohort=2026-03-01"
             "&amp;index=7|Open the page>"
         ),
-        "Promised: false alarms at most 1 per year",
+        "False alarms: at most 1 per year",
         "team = growth",
     ]
 
@@ -56,7 +56,7 @@ def test_the_documents_show_the_message_as_it_is():
     read = [
         text.replace("*\n", ": ").replace("*", "").replace("`", "") for text in texts(message(opened(), buttons=True))
     ]
-    assert shown[1].splitlines() == [text for text in read if not text.startswith(("Known", "Promised"))]
+    assert shown[1].splitlines() == [text for text in read if not text.startswith(("Known", "False alarms"))]
 
 
 def test_the_telephone_shows_the_whole_matter():
@@ -112,10 +112,10 @@ def test_the_event_stream_names_each_kind_of_event_that_is_thin():
     whole = back(9, fell(id="all", segment={}, **plain))
     one = later(opened(bought, visited), NoticeKind.CHANGED, [whole], [Standing(bought), Standing(whole)])
     shown = texts(message(one))
-    assert shown[0] == "🔴 The event stream of repurchase is thin: stream-volume"
+    assert shown[0] == "🔴 The event stream of repurchase has too few users: stream-volume"
     assert "active users of repurchase, 0 % of the usual 412" in shown[1]
     both = texts(message(opened(bought, visited)))
-    assert both[0] == "🔴 The event stream of repurchase is thin, and 1 more: stream-volume"
+    assert both[0] == "🔴 The event stream of repurchase has too few users, and 1 more: stream-volume"
 
 
 def test_one_that_recovered_while_others_fire_is_shown_as_such():

@@ -135,10 +135,10 @@ class TestTheStream:
     def test_a_thin_day(self):
         thin = stream("stream-volume", "volume", value=0.243, threshold=0.5, group=2100, count=511, baseline=2100.0,
                       grain="day")  # fmt: skip
-        assert wording.title(thin) == "The event stream is thin: stream-volume"
+        assert wording.title(thin) == "The event stream has too few users: stream-volume"
         assert wording.sentence(thin) == (
-            "2026-03-01 had 511 active users, 24 % of the usual 2,100 (alert below 50 %); what lies in that day is not"
-            " judged"
+            "2026-03-01 had 511 active users, 24 % of the usual 2,100 (alert below 50 %); retention rules skip that"
+            " day. Check the producers and the dead letters"
         )
         over = stream("stream-volume", "volume", value=0.98, threshold=0.5, group=2100, count=2058,
                       state=State.RESOLVED, reason=Reason.RECOVERED, grain="day")  # fmt: skip
@@ -154,10 +154,10 @@ class TestTheStream:
             "grain": "day",
         }
         thin = stream("stream-volume", "volume", value=0.0, count=0, **of)
-        assert wording.title(thin) == "The event stream of repurchase is thin: stream-volume"
+        assert wording.title(thin) == "The event stream of repurchase has too few users: stream-volume"
         assert wording.sentence(thin) == (
-            "2026-03-01 had 0 active users of repurchase, 0 % of the usual 412 (alert below 50 %); what rules on these"
-            " events have in that day is not judged"
+            "2026-03-01 had 0 active users of repurchase, 0 % of the usual 412 (alert below 50 %); rules on these"
+            " events skip that day. Check the producers and the dead letters"
         )
         over = stream("stream-volume", "volume", value=1.0, count=412, state=State.RESOLVED,
                       reason=Reason.RECOVERED, **of)  # fmt: skip
@@ -170,7 +170,7 @@ class TestTheStream:
         stalled = stream("stream-stalled", "watermark", value=9000.0, threshold=7200.0, cohort="2026-03-08T22:00:00Z",
                          began="2026-03-08T22:10:00Z")  # fmt: skip
         assert wording.sentence(stalled) == (
-            "The watermark has not moved for 2 h 30 min: no period closes, and no rule is judged"
+            "The watermark has not moved for 2 h 30 min: no period closes, and no rule is judged. Check the producers"
         )
         assert wording.facts(stalled) == [("Watermark", "2026-03-08T22:00:00Z"), ("Since", "2026-03-08T22:10:00Z")]
         over = stream("stream-stalled", "watermark", state=State.RESOLVED, reason=Reason.RECOVERED, cohort="")
