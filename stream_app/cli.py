@@ -94,7 +94,7 @@ Settings: options come before environment variables (STREAM_APP_<NAME>), these b
 STREAM_APP_CONFIG), the file before the default. docs/settings.md lists them all.
 
 Exit codes: 0 stopped as asked; 1 gave up on something that a restart mends, as the log says: have a supervisor restart
-it; 2 something has to be corrected first, which the message names.
+it; 2 something has to be corrected first, which the message names, or a broker or Redis was away at the start.
 """
 
 
@@ -125,7 +125,7 @@ def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     check = commands.add_parser(
         "check",
         help="check configuration, rules and connections, then exit",
-        description="Try configuration, rules, broker, topics, Redis and everybody whom alerts go to one by one, and "
+        description="Try configuration, rules, broker, topics, Redis and all alert targets one by one, and "
         "say what is wrong. Nothing is changed or sent; the exit code is 2 if anything is wrong.",
     )
     rebuild = commands.add_parser(

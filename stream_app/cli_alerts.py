@@ -36,7 +36,7 @@ def add_parsers(commands: Any) -> dict[str, Any]:
         "which silences are in force; with `history`, what happened.",
     )
     _reading(alerts)
-    parts = alerts.add_subparsers(dest="action", metavar="history", title="instead of what is now")
+    parts = alerts.add_subparsers(dest="action", metavar="history", title="sub-command")
     alerts.usage = "%(prog)s [-h] [--url URL] [--config FILE] [--json] [history ...]"  # it may be left out
     history = parts.add_parser(
         "history",

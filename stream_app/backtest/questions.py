@@ -65,8 +65,8 @@ def questions_of(rules: RuleSet, settings: Settings, until: int | None = None) -
         return replace(query, until=until)
 
     at_risk = {_key(rule): rule for rule in rules.rules if measure_of(rule.figure, rule.measure).share}
-    kinds = kinds_of(rules.rules, settings.definitions).values()
-    watched = () if rules.quality.volume is None else (counts_volume(settings.definitions).name, *kinds)
+    overall, kinds = counts_volume(settings.definitions), kinds_of(rules.rules, settings.definitions).values()
+    watched = () if rules.quality.volume is None or overall is None else (overall.name, *kinds)
     return Questions(
         courses={rule.name: own(rule) for rule in rules.rules},
         revenue={key: parsed(parameters(key[0], {key[1]: ""} if key[1] else {}, MOST_TOP)) for key in at_risk},

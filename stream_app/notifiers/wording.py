@@ -22,6 +22,8 @@ _HEALTH = {
     Reason.ERROR: "cannot be judged",
     Reason.DATA_BACK: "is judged again",
 }
+#: What to do about an event stream.
+_CHECK = "Check the producers"
 _WITHDRAWN = (Reason.RULE_CHANGED, Reason.RULE_REMOVED)
 #: Of the alerts on the event stream itself: what is said of it when they fire, and when they end.
 _STREAM = {
@@ -72,7 +74,9 @@ def title(change: Change) -> str:
 
 
 def who(change: Change) -> str:
-    """The segment: `plan = pro`, or `all users`."""
+    """The segment: `plan = pro`, or `all users`; of the event stream `events of repurchase`, or `all events`."""
+    if change.figure == "stream":
+        return f"events{_of_kind(change)}" if change.segment else "all events"
     parts = [f"{clean(name)} = {clean(value)}" for name, value in sorted(change.segment.items())]
     return ", ".join(parts) or "all users"
 
@@ -179,11 +183,13 @@ def stream(change: Change) -> str:
         users = f"active users{_of_kind(change)}{' again' if over else ''}"
         told = f"{change.cohort} had {change.count or 0:,} {users}{share}"
         what = "rules on these events" if change.segment else "retention rules"
-        return told if over else f"{told} (alert below {limit * 100:g} %); {what} skip that day. Check the producers and the dead letters"
+        if over:
+            return told
+        return f"{told} (alert below {limit * 100:g} %); {what} skip that day. {_CHECK} and the dead letters"
     if change.rule == STALLED:
         if over:
             return "The watermark moves again, and closed periods are judged"
-        return f"The watermark has not moved for {terms.span(value)}: no period closes, and no rule is judged. Check the producers"
+        return f"The watermark has not moved for {terms.span(value)}: no period closes, and no rule is judged. {_CHECK}"
     behind = f"The watermark is {terms.span(value)} behind the clock"
     return f"{behind} (alert from {terms.span(limit)} on){' again' if over else ''}"
 

@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stream_app.codecs.times import SECONDS
 from stream_app.domain.filters import conditions_of
 from stream_app.domain.metrics.census.asked import Asked
@@ -86,10 +88,11 @@ def read(
         orders=needs.orders,
     )  # fmt: skip
     gathering = Gathering(needs, settings.calendar, conditions=conditions)
-    bad, records = Bad(), 0
+    bad, records, early = Bad(), 0, 0
     with opened(path, reading or Reading(), wanted, bad, settings.calendar, show) as reader:
         for count, batch in reader.batches():
             records += count
+            early += int(np.count_nonzero(batch.times < SECONDS))
             kept = batch
             if until is not None and len(batch) and int(batch.times.max()) >= until:
                 kept = batch.where(batch.times < until)
@@ -98,7 +101,10 @@ def read(
             gathering.add(kept)
     bad.tell(path, records)
     last = gathering.latest
-    if last is not None and last < SECONDS:
-        log.warning("%s: all of its times lie before 1972. Numbers are milliseconds: are these seconds?", path)
+    if early:
+        log.warning(
+            "%s: %d of its times lie before 1972. Numbers are milliseconds: are these seconds? They are counted "
+            "here; the service refuses such numbers.", path, early,
+        )  # fmt: skip
     ends = until if records > bad.count else None  # without events it stands still
     return EventFile(settings, gathering.population(), last, last if until is None else ends)

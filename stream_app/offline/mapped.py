@@ -46,7 +46,7 @@ class Mapped:
             self._paths[field] = _places(reading, field, [(usual,)])
         self._dimensions = {f"segment.{name}": json.dumps(name).encode() for name in wanted.dimensions}
         for field, dimension in zip(self._dimensions, wanted.dimensions, strict=True):
-            self._paths[field] = _places(reading, field, [("segment", dimension), (dimension,)])
+            self._paths[field] = places_of(reading, dimension)
         self._properties = sorted({name for where in wanted.conditions for name, _ in where})
         for name in self._properties:
             places = [("properties", name), *self._paths.get(name, [(name,)]), ("segment", name)]
@@ -115,6 +115,12 @@ class Mapped:
         if inner:
             parts.append(b'"properties":{%b}' % b",".join(inner))
         return b"{%b}" % b",".join(parts)
+
+
+def places_of(reading: Reading, dimension: str) -> list[tuple[str, ...]]:
+    """Where the value of a segment dimension may lie."""
+    beside = [] if reading.as_sent else [(dimension,)]
+    return _places(reading, f"segment.{dimension}", [("segment", dimension), *beside])
 
 
 def _places(reading: Reading, field: str, usual: list[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -10,6 +10,7 @@ import msgspec
 
 from stream_app.domain.errors import ConfigurationError
 from stream_app.domain.events import NO_VALUE
+from stream_app.offline.mapped import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,9 +35,11 @@ class Unnamed:
     """
 
     def __init__(self, path: str, reading: Reading, wanted: Wanted) -> None:
-        self._path, self._columns = path, reading.columns
+        self._path, self._reading = path, reading
         given = enumerate(wanted.dimensions)
         self._open = {place: name for place, name in given if f"segment.{name}" not in reading.constants}
+        self._places = {name: places_of(reading, name) for name in self._open.values()}
+        self._there: set[str] = set()  # dimensions that records have, if without a value
         self._combos: Sequence[tuple[str, ...]] = ()
         self._looked, self._events = 0, False
         # Names in segments and beside them, in the order they were met.
@@ -59,14 +62,14 @@ class Unnamed:
 
     def _note(self, value: bytes) -> None:
         """Remembers the names that a record has."""
-        try:
-            fields = _object(value)
-            segment = _object(fields.get("segment", b"{}"))
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return
+        fields = _fields(value)
+        segment = _fields(fields.get("segment"))
         for names, found in ((self._fields, fields), (self._names, segment)):
             if len(names) < _MOST_NAMES:
                 names.update(dict.fromkeys(found))
+        for name in self._open.values():
+            if name not in self._there and any(_has(fields, place) for place in self._places[name]):
+                self._there.add(name)
 
     def tell(self) -> None:
         """Says what is wrong, at the end of the file.
@@ -75,23 +78,41 @@ class Unnamed:
             ConfigurationError: no record has one of the dimensions.
         """
         for name in self._open.values() if self._events else ():
-            path = self._columns.get(f"segment.{name}")
-            if path is None and name in self._names:
-                log.warning(
-                    "%s: segment %s: no record has a value of it; every user is %s.", self._path, name, NO_VALUE
-                )
-                continue
-            raise ConfigurationError(f"{self._path}: segment {name}: {self._why(name, path)}")
+            if name not in self._there:
+                raise ConfigurationError(f"{self._path}: segment {name}: {self._why(name)}")
+            log.warning("%s: segment %s: no record has a value of it; every user is %s.", self._path, name, NO_VALUE)
 
-    def _why(self, name: str, path: str | None) -> str:
-        shown = ", ".join([*self._names][:_SHOWN]) + (" ..." if len(self._names) > _SHOWN else "")
-        there = f"segments of its records have {shown}" if shown else "its records have no segments"
+    def _why(self, name: str) -> str:
+        path = self._reading.columns.get(f"segment.{name}")
         if path is not None:
-            return f"no record has a value at {path!r}; correct --map segment.{name}={path}, {there}"
+            return f"there is nothing at {path!r} in any record looked at; correct --map segment.{name}={path}"
         if name in self._fields:
             return f"no record has it in its segment, but as a field beside; write --map segment.{name}={name}"
-        near = get_close_matches(name, self._names, 1)
+        # Where fields are mapped, those beside the segment are looked at, too.
+        known = dict(self._names) if self._reading.as_sent else {**self._names, **self._fields}
+        near = get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
+        shown = ", ".join([*known][:_SHOWN]) + (" ..." if len(known) > _SHOWN else "")
+        there = f"the names there are {shown}" if shown else "the records have no segments"
         return (
-            f"no record has this dimension; {hint}{there}; name one that is there, or write --map segment.{name}=PATH"
+            f"no record looked at has this dimension; {hint}{there}; name one that is there, or write "
+            f"--map segment.{name}=PATH"
         )
+
+
+def _fields(value: bytes | msgspec.Raw | None) -> dict[str, msgspec.Raw]:
+    """The fields of an object; none of what is no object."""
+    if value is None:
+        return {}
+    try:
+        return _object(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {}
+
+
+def _has(fields: dict[str, msgspec.Raw], place: tuple[str, ...]) -> bool:
+    """Whether there is something at a place, be it null."""
+    *outer, last = place
+    for name in outer:
+        fields = _fields(fields.get(name))
+    return last in fields

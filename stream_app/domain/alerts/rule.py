@@ -23,6 +23,8 @@ EVERYBODY = ("", "")
 #: The names of the alerts on the event stream itself; no rule has one of them.
 VOLUME, STALLED, BEHIND = "stream-volume", "stream-stalled", "stream-behind"
 STREAM_ALERTS = (VOLUME, STALLED, BEHIND)
+#: In the segment of a volume alert, the definition that counts its kind of events. That of all events has no segment.
+KIND = "definition"
 
 
 class Side(StrEnum):

@@ -149,13 +149,14 @@ class Fields:
         if not self.has("labels"):
             return ()
         node, field = self.at("labels")
-        if not isinstance(node, yaml.MappingNode) or len(node.value) > MOST_LABELS:
+        entries = self.reader.entries(node, field) if isinstance(node, yaml.MappingNode) else []
+        if not isinstance(node, yaml.MappingNode) or len(entries) > MOST_LABELS:
             self.reader.wrong(
                 node, field, f"must be a mapping of at most {MOST_LABELS} names, such as {{team: growth}}"
             )
             return ()
         found: dict[str, str] = {}
-        for key, value_node in self.reader.entries(node, field):
+        for key, value_node in entries:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             value = self.reader.text(value_node, f"{field}.{name}", "a value")
             if not _LABEL.fullmatch(name):

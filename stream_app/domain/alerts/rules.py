@@ -140,8 +140,13 @@ class _File:
         elif name in STREAM_ALERTS:
             fields.wrong("name", f"{name!r} is the name of an alert on the stream itself; choose another one")
         elif name in self._names:
-            message = f"{name!r} is already the name of the rule in line {self._names[name]}; names are unique"
-            fields.wrong("name", message)
+            there = f"{name!r} is already the name of the rule in line {self._names[name]}"
+            if fields.node.start_mark.line <= fields.at("name")[0].start_mark.line <= fields.node.end_mark.line:
+                fields.wrong("name", f"{there}; names are unique")
+            else:
+                self._reader.wrong(
+                    fields.node, f"{fields.path}.name", f"{there}, from which it is merged; write another"
+                )
         else:
             self._names[name] = fields.at("name")[0].start_mark.line + 1
         return name

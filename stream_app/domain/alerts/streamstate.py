@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stream_app.domain.alerts.change import AlertState, Change, Reason, State, alert_key
 from stream_app.domain.alerts.machine import withdrawn
-from stream_app.domain.alerts.rule import BEHIND, STALLED, STREAM_ALERTS, VOLUME, Side
+from stream_app.domain.alerts.rule import BEHIND, KIND, STALLED, STREAM_ALERTS, VOLUME, Side
 from stream_app.domain.alerts.select import Step
 from stream_app.domain.alerts.telling import identity
 from stream_app.domain.events import rfc3339
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 MEASURES = {VOLUME: "volume", STALLED: "watermark", BEHIND: "lag"}
 #: Of these alerts no setting changes how they are judged from here on.
 _FINGERPRINT = "stream"
-#: What segments of the alerts on a volume are called by.
-_KIND = "definition"
 #: A lag that has fallen to this share of its bound is over, so that one near it is not told of again and again.
 _CAUGHT_UP = 0.9
 
@@ -67,7 +65,7 @@ def stream_steps(
         state, quiet = _begun(states.get(key) or AlertState(name, segment, _FINGERPRINT), quiet, watermark)
         alert = _Alert(name, bounds[name] or 0.0, to)
         if name == VOLUME and flows is not None:
-            flow = kinds[segment[_KIND]] if segment else flows.overall
+            flow = kinds[segment[KIND]] if segment else flows.overall
             besides = {outage.begins for outage in flows.overall.outages} if segment else ()
             steps += alert.volume(state, flow, calendar, quiet, besides)
         elif now is not None:
@@ -83,7 +81,7 @@ def watched_volumes(flows: Flows) -> tuple[str, ...]:
 
 def segment_of(kind: str) -> dict[str, str]:
     """The segment of the alert on a kind of event; that on all events has none."""
-    return {_KIND: kind}
+    return {KIND: kind}
 
 
 def _watched_as(segment: Mapping[str, str]) -> str:

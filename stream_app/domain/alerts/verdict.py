@@ -196,7 +196,9 @@ def _while_firing(rule: Rule, now: Observation, bound: _Bound, evidence: Evidenc
         evidence = advance(evidence, now.cohort, count, now.group, null=null, alternatives=drops, rho=rho, anew=False)
     breach = _past(rule, now.value, bound.value)
     reason = _reason(breach=breach, firing=True, recovered=False)
-    return _sequential(bound, Evidence(evidence.logs, evidence.began, max(recovery, 0.0)), reason, breach=breach)
+    # No more than is needed: what comes after a long time near the bound must weigh, too.
+    recovery = min(max(recovery, 0.0), RECOVERED_AT)
+    return _sequential(bound, Evidence(evidence.logs, evidence.began, recovery), reason, breach=breach)
 
 
 def _sequential(bound: _Bound, evidence: Evidence, reason: Reason, *, breach: bool, recovered: bool = False) -> Verdict:

@@ -99,24 +99,28 @@ class NodeReader:
         if not merges:
             return found
         known = {key.value for key, _ in found if isinstance(key, yaml.ScalarNode)}
-        for other in self._merged(merges, field, node, set()):
+        for other in self._merged(merges, field, node):
             new = [entry for entry in other if isinstance(entry[0], yaml.ScalarNode) and entry[0].value not in known]
             known.update(key.value for key, _ in new)
             found += new
         return found
 
     def _merged(
-        self, merges: Iterable[yaml.Node], field: str, into: yaml.MappingNode, seen: set[int]
+        self, merges: Iterable[yaml.Node], field: str, into: yaml.MappingNode
     ) -> Iterator[list[tuple[yaml.Node, yaml.Node]]]:
         """The entries of what is merged, those that count first before the others; each mapping once."""
-        for merge in merges:
-            for one in merge.value if isinstance(merge, yaml.SequenceNode) else [merge]:
-                if not isinstance(one, yaml.MappingNode) or one is into:
-                    self.wrong(one, field, "<< takes another mapping, such as <<: *name, or a list of them")
-                elif id(one) not in seen:
-                    seen.add(id(one))
-                    yield [entry for entry in one.value if entry[0].tag != _MERGE]
-                    yield from self._merged((v for k, v in one.value if k.tag == _MERGE), field, into, seen)
+        seen: set[int] = set()
+        waiting = [*merges][::-1]
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, yaml.SequenceNode):
+                waiting += one.value[::-1]
+            elif not isinstance(one, yaml.MappingNode) or one is into:
+                self.wrong(one, field, "<< takes another mapping, such as <<: *name, or a list of them")
+            elif id(one) not in seen:
+                seen.add(id(one))
+                yield [entry for entry in one.value if entry[0].tag != _MERGE]
+                waiting += [value for key, value in one.value if key.tag == _MERGE][::-1]
 
     def sequence(self, node: yaml.Node, field: str, what: str) -> list[yaml.Node] | None:
         """The items of a list."""

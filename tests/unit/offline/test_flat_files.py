@@ -318,7 +318,10 @@ def test_json_events_keep_their_form_unless_columns_are_named(tmp_path: Path, ca
 
 def test_seconds_that_are_taken_as_milliseconds_are_doubted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     analyze(write(tmp_path / "events.csv", "user_id,occurred_at\na,1704067200\n"), {})
-    assert "are these seconds?" in caplog.text
+    assert "1 of its times lie before 1972. Numbers are milliseconds: are these seconds?" in caplog.text
+    caplog.clear()
+    analyze(write(tmp_path / "events.csv", "user_id,occurred_at\na,1704067200\nb,1704067200000\n"), {})
+    assert "1 of its times" in caplog.text
     caplog.clear()
     analyze(write(tmp_path / "events.csv", "user_id,occurred_at\na,1704067200000\n"), {})
     assert "are these seconds" not in caplog.text

@@ -35,14 +35,16 @@ PRO = event(1, occurred_at="2026-01-01T00:00:00Z", segment={"plan": "pro", "coun
 @pytest.mark.parametrize("reading", [None, MAPPED])
 def test_a_misspelt_dimension_is_refused_with_the_names_that_are_there(tmp_path: Path, reading: Reading | None) -> None:
     said = (
-        "segment plam: no record has this dimension; did you mean 'plan'\\? segments of its records have plan, country"
+        "segment plam: no record looked at has this dimension; did you mean 'plan'\\? the names there are plan, country"
     )
     with pytest.raises(ConfigurationError, match=said):
         count(tmp_path, [PRO], "plam", reading)
 
 
 def test_records_without_segments_are_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="segment plan: no record has this dimension; its records have no seg"):
+    with pytest.raises(
+        ConfigurationError, match="segment plan: no record looked at has this dimension; the records have no seg"
+    ):
         count(tmp_path, [event(1, occurred_at="2026-01-01T00:00:00Z")], "plan")
 
 
@@ -54,7 +56,9 @@ def test_a_field_beside_the_segment_is_pointed_at(tmp_path: Path) -> None:
 
 
 def test_a_path_that_leads_nowhere_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"no record has a value at 'tie'; correct --map segment\.tier=tie"):
+    with pytest.raises(
+        ConfigurationError, match=r"there is nothing at 'tie' in any record looked at; correct --map segment\.tier=tie"
+    ):
         count(tmp_path, [PRO], "tier", Reading(None, {"segment.tier": "tie"}))
 
 
@@ -70,6 +74,29 @@ def test_a_dimension_that_is_there_without_a_value_is_only_told_of(
 ) -> None:
     assert count(tmp_path, [PRO], "country") == ["(none)"]
     assert "segment country: no record has a value of it; every user is (none)." in caplog.text
+
+
+@pytest.mark.parametrize("tier", ["", None])
+def test_a_mapped_field_without_a_value_is_only_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, tier: str | None
+) -> None:
+    assert count(tmp_path, [PRO | {"tier": tier}], "tier", Reading(None, {"segment.tier": "tier"})) == ["(none)"]
+    assert "segment tier: no record has a value of it" in caplog.text
+
+
+def test_a_field_beside_a_segment_that_is_null_is_pointed_at(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"write --map segment\.tier=tier"):
+        count(tmp_path, [PRO | {"segment": None, "tier": "x"}], "tier")
+
+
+def test_where_fields_are_mapped_those_beside_the_segment_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="did you mean 'tier'"):
+        count(
+            tmp_path,
+            [event(1, occurred_at="2026-01-01T00:00:00Z", tier="x")],
+            "tierr",
+            Reading(None, {}, {"type": "visit"}),
+        )
 
 
 def test_few_names_are_told(tmp_path: Path) -> None:

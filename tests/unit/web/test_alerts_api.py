@@ -236,6 +236,13 @@ async def test_a_dimension_that_the_service_does_not_have_is_refused(opened, rul
     assert status == 202  # a value may yet come
 
 
+async def test_a_kind_of_event_of_the_stream_can_be_silenced(opened):
+    site = await opened(rules=lambda: ["pro-day-7"], dimensions=())
+    of_kind = {"segment": {"definition": "repurchase"}}
+    assert (await ask(site, "POST", "/api/v1/silences", QUIET | of_kind | {"rule": "stream-volume"}))[0] == 202
+    assert (await ask(site, "POST", "/api/v1/silences", QUIET | of_kind | {"rule": "pro-day-7"}))[0] == 400
+
+
 async def test_without_dimensions_no_segment_can_be_silenced(opened):
     site = await opened(dimensions=())
     status, answer, _ = await ask(site, "POST", "/api/v1/silences", QUIET | {"segment": {"plan": "pro"}})

@@ -679,7 +679,7 @@ def test_of_several_the_first_one_that_has_a_field_gives_it():
     [
         (MERGED.replace("grain: day", "grain: dy"), "line 5, rules[1].grain: 'dy' is not a grain; did you mean 'day'?"),
         (MERGED.replace("index: 3", "index: x"), "line 11, rules[1].index: 'x' must be a whole number"),
-        (MERGED.replace("name: second", "note: x"), "line 3, rules[1].name: 'first' is already the name of the rule"),
+        (MERGED.replace("name: second", "note: x"), "line 9, rules[1].name: 'first' is already the name of the rule"),
         (MERGED.replace("<<: *base", "<<: 3"), "line 9, rules[1]: << takes another mapping, such as <<: *name"),
         (one() + "    <<: [3]\n", "line 7, rules[0]: << takes another mapping"),
         (one().replace("- name", "- &r\n    <<: *r\n    name"), "line 2, rules[0]: << takes another mapping"),
@@ -688,6 +688,28 @@ def test_of_several_the_first_one_that_has_a_field_gives_it():
 )
 def test_what_is_wrong_in_a_field_taken_over_is_named_where_it_stands(text: str, said: str):
     assert said in problem(text)
+
+
+def test_a_long_chain_of_merges_is_read():
+    lines = ["rules:", "  - &a0 {name: r0, definition: engagement, grain: day, index: 7, below: 0.3}"]
+    lines += [f"  - &a{n} {{<<: *a{n - 1}, name: r{n}}}" for n in range(1, 1200)]
+    assert len(load("\n".join(lines))) == 1200
+
+
+def test_a_merged_rule_without_a_name_of_its_own_is_named_by_its_line():
+    text = (
+        "rules:\n  - &a {name: a, definition: engagement, grain: day, index: 7, below: 0.3}\n  - {<<: *a, index: 3}\n"
+    )
+    assert any(
+        "line 3, rules[1].name: 'a' is already the name of the rule in line 2, from which it is merged" in problem
+        for problem in problems(text)
+    )
+
+
+def test_merged_labels_count_too():
+    many = [", ".join(f"{kind}{n}: x" for n in range(15)) for kind in "ab"]
+    text = one() + f"    labels: {{<<: [{{{many[0]}}}, {{{many[1]}}}]}}\n"
+    assert any("must be a mapping of at most" in problem for problem in problems(text))
 
 
 def test_a_file_that_merges_without_end_is_read():

@@ -115,6 +115,9 @@ class TestVolumes:
         other = Definition("other", "visit", "visit")
         assert counts_volume([REPURCHASE, ENGAGEMENT]) is ENGAGEMENT
         assert counts_volume([other, REPURCHASE]) is other
+        rare = Definition("engagement", "any", "any", min_active=3)
+        assert counts_volume([rare, REPURCHASE]) is REPURCHASE  # counters count no users of the other one
+        assert counts_volume([rare]) is None
 
 
 class Stream:

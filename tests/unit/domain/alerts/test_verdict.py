@@ -254,6 +254,13 @@ def test_half_of_the_way_back_is_not_the_way_back(side: Side) -> None:
     assert any(one.recovered for one in verdicts[70:])
 
 
+def test_a_good_cohort_in_a_new_drop_is_no_recovery_however_long_it_was_nearly_good() -> None:
+    past = wavering(60, group=2000)
+    watched = sequential(resolve=0.32, overdispersion=0.002)
+    shares = [0.15] * 10 + [0.315] * 60 + [0.25] * 5 + [0.32] + [0.25] * 5
+    assert not any(one.recovered for one in course(watched, past, after(past, *shares, group=2000)))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_no_cohort_on_the_bad_side_ends_an_alert(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -262,6 +269,7 @@ def test_no_cohort_on_the_bad_side_ends_an_alert(seed: int) -> None:
     watched = sequential(resolve=0.32)
     then = after(past, *shares, group=200)
     ended = [now.value for now, one in zip(then, course(watched, past, then), strict=True) if one.recovered]
+    assert ended
     assert all(value >= 0.32 for value in ended)
 
 
