@@ -14,7 +14,7 @@ from simulation.protocol import BROKEN
 from simulation.schedules import play
 
 #: A minute's work for two idle cores. Elsewhere than in CI a tenth of it will do.
-SCHEDULES = 5_000 if os.environ.get("CI") else 1_000
+SCHEDULES = 3_000 if os.environ.get("CI") else 1_000
 #: Within so many schedules each broken protocol must be found.
 FOUND_WITHIN = 1_500
 #: A simulation in which none of these happens would prove nothing.
