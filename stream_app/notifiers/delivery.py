@@ -185,7 +185,7 @@ class Delivery:
         """
         times = self._unforeseen[entry.key] = self._unforeseen.get(entry.key, 0) + 1
         note = f"{entry.target}: an error of this program, {type(error).__name__} in {_place(error)}; report it"
-        if times < GIVE_UP_AFTER:
+        if times < GIVE_UP_AFTER or isinstance(error, OSError):  # what comes from outside may pass
             self._observe(_kind(entry.target), OutcomeUnknown.outcome)
             logger.error("notification %s is still owed: %s", entry.id, note)
             return self.outbox.unknown(entry, note, self._now())

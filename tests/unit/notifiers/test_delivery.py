@@ -321,13 +321,13 @@ async def test_after_an_unforeseen_error_the_same_process_goes_on_by_looking(clo
 class Broken(Channel):
     """A notifier with an error: it cannot write some messages, and cannot look for others."""
 
-    def __init__(self, *unwritable: str, unreadable: bool = False) -> None:
+    def __init__(self, *unwritable: str, unreadable: bool = False, error: type[Exception] = ValueError) -> None:
         super().__init__()
-        self.unwritable, self.unreadable = unwritable, unreadable
+        self.unwritable, self.unreadable, self.error = unwritable, unreadable, error
 
     async def send(self, notice_, target, *, thread=None):
         if notice_.id in self.unwritable:
-            raise ValueError("hunter2 is no number")
+            raise self.error("hunter2 is no number")
         return await super().send(notice_, target, thread=thread)
 
     async def find(self, *args, **kwargs):
@@ -364,6 +364,20 @@ async def test_an_error_of_ours_that_passes_loses_nothing(clock):
     running.delivery._notifiers = {"slack": broken}
     await running.delivery.owe(opened())
     await running.delivery.run_due()
+    broken.unwritable = ()
+    await running.settle()
+    assert [told for told, _ in broken.messages] == [opened().id]
+
+
+async def test_an_error_of_the_system_is_never_given_up(clock):
+    running, _ = process(clock)
+    broken = Broken(opened().id, error=ConnectionError)
+    running.delivery._notifiers = {"slack": broken}
+    await running.delivery.owe(opened())
+    for _ in range(10):
+        await running.delivery.run_due()
+        clock.now += 3600
+    assert not broken.messages
     broken.unwritable = ()
     await running.settle()
     assert [told for told, _ in broken.messages] == [opened().id]
