@@ -24,7 +24,6 @@ from stream_app.domain.alerts import (
     Health,
     Notice,
     NoticeKind,
-    Sending,
     State,
     Step,
     alert_key,
@@ -36,7 +35,7 @@ from stream_app.domain.alerts import (
     volumes,
     watched_volumes,
 )
-from stream_app.domain.alerts.curves import curve
+from stream_app.domain.alerts.curves import curves
 from stream_app.domain.alerts.rule import STREAM_ALERTS
 from stream_app.domain.alerts.shown import shown
 from stream_app.domain.alerts.standings import view
@@ -45,11 +44,11 @@ from stream_app.engine.ledger import Fenced
 from stream_app.engine.tables import Record, Row, say_fenced
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from stream_app.agents.look import Look, Threaded
     from stream_app.agents.rulebook import Rulebook
-    from stream_app.domain.alerts import Curve, Flows, Group, RuleSet
+    from stream_app.domain.alerts import Flows, Group, RuleSet
     from stream_app.domain.metrics import Snapshot
     from stream_app.domain.periods import Calendar
     from stream_app.engine.app import ServiceApp
@@ -130,7 +129,7 @@ class Judge:
             return None
         found = []
         for name, group in self._rows(self._tables.tenure).groups.items():
-            sending, to, promise = self._sending(name)
+            sending, to, promise = self._rulebook.current.told(name)
             notice = Notice(
                 group.root or "", name, NoticeKind.EDITED, rfc3339(self._clock()), (), root=group.root, to=group.to,
                 standing=view(group.members), labels=sending.labels if to else group.labels, note=sending.note,
@@ -231,6 +230,7 @@ class Judge:
                 return
             rows = stored.of_commands(following)
             groups: dict[str, Group] | None = None
+            lines: Sequence[Mapping[str, Any]] = ()
             try:
                 command = Command.from_json(orjson.loads(value))
             except (ValueError, KeyError, TypeError) as error:
@@ -240,9 +240,9 @@ class Judge:
                 applied = apply(command, stored.silences, stored.groups, self._clock())
                 log.info("%s by %s: %s.", command.action.value.capitalize(), command.author or "somebody", applied.said)
                 rows += stored.of_silences(applied.silences, applied.gone)
-                rows += stored.of_history([] if applied.row is None else [applied.row])
+                lines = [] if applied.row is None else [applied.row]
                 groups = dict(applied.groups)
-            await self._write(tenure, [], {}, rows, groups)
+            await self._write(tenure, [], {}, rows, groups, lines)
         await self.show()
 
     async def show(self) -> None:
@@ -292,8 +292,12 @@ class Judge:
         courses: Mapping[str, Course | str],
         rows: Sequence[Row] = (),
         groups: Mapping[str, Group] | None = None,
+        lines: Sequence[Mapping[str, Any]] = (),
     ) -> bool:
-        """Writes steps, what is to be told because of them or of the time, and further rows. Returns whether any."""
+        """Writes steps, what is to be told because of them or of the time, further rows and lines of the history.
+
+        Returns whether there was anything to write.
+        """
         stored = self._rows(tenure)
         before = stored.groups
         standing: dict[str, Group | None] = {**before, **(groups or {})}
@@ -305,10 +309,10 @@ class Judge:
         withheld: list[str] = []
         for name in sorted({*standing, *(change.rule for change in changes)}):
             own = [change for change in changes if change.rule == name]
-            sending, to, promise = self._sending(name)
+            sending, to, promise = self._rulebook.current.told(name)
             told = dispatch(
                 name, sending, to, standing.get(name), own, now=now, calendar=self._calendar, silences=silences,
-                curves=_curves(own, courses.get(name)), promise=promise,
+                curves=curves(own, courses.get(name)), promise=promise,
             )  # fmt: skip
             standing[name] = told.group
             notices += told.notices
@@ -317,7 +321,7 @@ class Judge:
             *rows,
             *stored.of_states({step.key: step.state for step in steps}),
             *stored.of_groups({name: group for name, group in standing.items() if group != before.get(name)}),
-            *stored.of_history([change.to_json() for change in changes]),
+            *stored.of_history([*lines, *(change.to_json() for change in changes)]),
             *self._forgotten(stored, now),
         ]
         if not all_rows and not notices:
@@ -327,16 +331,6 @@ class Judge:
             self._withheld(why)
         return True
 
-    def _sending(self, name: str) -> tuple[Sending, tuple[str, ...], str | None]:
-        """How a rule's alerts are told; those of a rule that is gone go out as they were to."""
-        book = self._rulebook.current
-        if name in STREAM_ALERTS:
-            return book.quality.sending, book.quality.to or book.targets, None
-        for rule in book.rules:
-            if rule.name == name:
-                return rule.sending, rule.to, rule.promise
-        return Sending(), (), None
-
     @staticmethod
     def _forgotten(stored: AlertRows, now: int) -> list[Row]:
         """Silences that ended a while ago."""
@@ -345,13 +339,6 @@ class Judge:
 
 def _flows(book: RuleSet, snapshot: Snapshot) -> Flows:
     return flows(book.rules, snapshot.definitions, partial(volumes, snapshot), snapshot.calendar, book.quality.volume)
-
-
-def _curves(changes: Iterable[Change], course: Course | str | None) -> dict[str, Curve]:
-    if course is None or isinstance(course, str):
-        return {}
-    found = {alert_key(change.rule, change.segment): curve(change, course) for change in changes if change.to}
-    return {key: drawn for key, drawn in found.items() if drawn is not None}
 
 
 def register(app: ServiceApp, judge: Judge, latest: Callable[[], Snapshot | None], fail: Callable[..., None],

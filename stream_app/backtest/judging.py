@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from stream_app.backtest.messages import Sent, messages
-from stream_app.domain.alerts import Sending, evaluate, stream_steps
+from stream_app.domain.alerts import evaluate, stream_steps
 from stream_app.domain.alerts.instants import instant
-from stream_app.domain.alerts.rule import STREAM_ALERTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -61,7 +60,7 @@ def judge(
     withheld: list[tuple[Change, Hold]] = []
     for name in dict.fromkeys(change.rule for change in changes):
         own = [change for change in changes if change.rule == name]
-        sending, to, promise = _sending(rules, name)
+        sending, to, promise = rules.told(name)
         told = messages(
             name, sending, to, own, until=watermark, calendar=calendar, course=courses.get(name), promise=promise
         )
@@ -73,10 +72,3 @@ def judge(
 
 def _changes(steps: Iterable[Step]) -> list[Change]:
     return [step.change for step in steps if step.change is not None]
-
-
-def _sending(rules: RuleSet, name: str) -> tuple[Sending, tuple[str, ...], str | None]:
-    if name in STREAM_ALERTS:
-        return rules.quality.sending, rules.quality.to or rules.targets, None
-    rule = next(rule for rule in rules.rules if rule.name == name)
-    return rule.sending, rule.to, rule.promise

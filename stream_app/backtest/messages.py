@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from stream_app.domain.alerts import alert_key, dispatch
-from stream_app.domain.alerts.curves import curve
+from stream_app.domain.alerts import dispatch
+from stream_app.domain.alerts.curves import curves
 from stream_app.domain.alerts.instants import instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stream_app.domain.alerts import Change, Course, Curve, Group, Hold, Notice, Sending
+    from stream_app.domain.alerts import Change, Course, Group, Hold, Notice, Sending
     from stream_app.domain.periods import Calendar
 
 
@@ -72,7 +72,7 @@ def messages(
         else:
             return told
         done = dispatch(
-            rule, sending, to, group, news, now=now, calendar=calendar, curves=_curves(news, course), promise=promise
+            rule, sending, to, group, news, now=now, calendar=calendar, curves=curves(news, course), promise=promise
         )
         group = done.group
         told.sent.extend(Sent(now, notice) for notice in done.notices)
@@ -97,10 +97,3 @@ def _next_look(group: Group | None, sending: Sending, calendar: Calendar, now: i
         if sending.hours is not None and not sending.hours.open(calendar, now):
             found.append(sending.hours.next_open(calendar, now))
     return min((one for one in found if one > now), default=None)
-
-
-def _curves(changes: Sequence[Change], course: Course | str | None) -> dict[str, Curve]:
-    if course is None or isinstance(course, str):
-        return {}
-    drawn = {alert_key(change.rule, change.segment): curve(change, course) for change in changes if change.to}
-    return {key: one for key, one in drawn.items() if one is not None}

@@ -161,7 +161,7 @@ def _ends(body: Mapping[str, Any], begins: int, *, now: int, calendar: Calendar)
 
 
 def _span(given: str) -> int:
-    """Milliseconds of `90s`, `15m`, `2h`, `3d`, `2w`."""
+    """Milliseconds of a span, such as `90s`, `2h` or `3 days`."""
     try:
         return round(spans.seconds(given) * 1000)
     except ValueError as error:

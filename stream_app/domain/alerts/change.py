@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -234,6 +235,11 @@ class AlertState:
                 "flips": tuple(data.get("flips", ())),
             }
         )
+
+
+def id_of(*parts: object) -> str:
+    """An id that follows from its parts, which are ready for JSON: 128 bits, as hexadecimal digits."""
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
 
 
 def alert_key(rule: str, segment: Mapping[str, str]) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stream_app.domain.alerts.change import alert_key
 from stream_app.domain.alerts.notice import Curve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stream_app.domain.alerts.change import Change
     from stream_app.domain.alerts.observation import Course
 
@@ -22,3 +25,11 @@ def curve(change: Change, course: Course) -> Curve | None:
         return None
     points = tuple((one.start, one.value, one.group) for one in seen)
     return Curve(change.segment, points, change.threshold, change.began)
+
+
+def curves(changes: Iterable[Change], course: Course | str | None) -> dict[str, Curve]:
+    """By key of the alert the curve of each change that is told; none where the figure could not be had."""
+    if course is None or isinstance(course, str):
+        return {}
+    found = {alert_key(change.rule, change.segment): curve(change, course) for change in changes if change.to}
+    return {key: drawn for key, drawn in found.items() if drawn is not None}

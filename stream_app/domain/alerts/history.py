@@ -5,12 +5,10 @@ A row of a change is its line of the alerts topic, as it has always been stored:
 
 from __future__ import annotations
 
-import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from stream_app.domain.alerts.change import id_of
 from stream_app.domain.alerts.command import Action
 from stream_app.domain.alerts.group import OF_HEALTH
 from stream_app.domain.events import rfc3339
@@ -75,7 +73,7 @@ def row_of(
     silence = {Action.SILENCE: command.id, Action.UNSILENCE: command.silence}.get(command.action)
     return {
         "kind": (Kind.ACKNOWLEDGEMENT if silence is None else Kind.SILENCE).value,
-        "id": _digest(command.id, *changes) if changes else command.id,
+        "id": id_of(command.id, *changes) if changes else command.id,
         "command": command.id,
         "action": command.action.value,
         "at": rfc3339(command.at),
@@ -89,7 +87,3 @@ def row_of(
         "changes": list(changes),
         "state": None,  # for readers that know of no kinds: it is no firing
     }
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]

@@ -226,6 +226,18 @@ class RuleSet:
         """What the author of the rules should know of them, a sentence each."""
         return tuple(rule.doubt for rule in self.rules if rule.doubt is not None)
 
+    def told(self, name: str) -> tuple[Sending, tuple[str, ...], str | None]:
+        """How the alerts of a rule or of the stream are told: sending, targets and promise.
+
+        Of a rule that is not there it says nothing: its alerts go out as they were to.
+        """
+        if name in STREAM_ALERTS:
+            return self.quality.sending, self.quality.to or self.targets, None
+        for rule in self.rules:
+            if rule.name == name:
+                return rule.sending, rule.to, rule.promise
+        return Sending(), (), None
+
     @property
     def targets(self) -> tuple[str, ...]:
         """Every target that is named, in the order of the file."""

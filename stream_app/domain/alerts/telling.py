@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import orjson
 
-from stream_app.domain.alerts.change import Change, Health, Reason, State
+from stream_app.domain.alerts.change import Change, Health, Reason, State, id_of
 from stream_app.domain.alerts.rule import EVERY, Side
 from stream_app.domain.events import rfc3339
 from stream_app.domain.metrics.wilson import wilson
@@ -25,9 +23,8 @@ TOLD = (State.FIRING, State.RESOLVED)
 
 
 def identity(state: AlertState, what: list[str | int]) -> str:
-    """A change's id: 128 bits over the alert, its generation, and what was said of which cell."""
-    parts = [state.rule, sorted(state.segment.items()), state.generation, *what]
-    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
+    """A change's id, of the alert, its generation, and what was said of which cell."""
+    return id_of(state.rule, sorted(state.segment.items()), state.generation, *what)
 
 
 def figure_of(rule: Rule) -> list[str | int]:

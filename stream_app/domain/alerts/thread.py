@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-import orjson
-
+from stream_app.domain.alerts.change import id_of
 from stream_app.domain.alerts.group import Group, bad, keys, worst_first
 from stream_app.domain.alerts.instants import instant
 from stream_app.domain.alerts.notice import Notice, NoticeKind, Standing
@@ -137,7 +135,7 @@ class Thread:
         to = self._targets(changes)
         heard = self._heard if any(not bad(change) for change in changes) else ()
         kind = NoticeKind.OPENED if self._root is None else NoticeKind.CHANGED if self._lasting else NoticeKind.CLOSED
-        name = changes[0].id if len(changes) == 1 else _digest(*sorted(change.id for change in changes))
+        name = changes[0].id if len(changes) == 1 else id_of(*sorted(change.id for change in changes))
         latest = max(changes, key=instant).at
         self._notice(name, kind, latest, changes, to=tuple(dict.fromkeys((*to, *heard))), over=over)
         self._sent = (*self._sent, self._now)
@@ -158,14 +156,14 @@ class Thread:
 
     def repeat(self) -> None:
         """A message that it still fires."""
-        name = _digest("repeated", self._root, self._sent[-1])
+        name = id_of("repeated", self._root, self._sent[-1])
         self._notice(name, NoticeKind.REPEATED, rfc3339(self._now), (), to=self._to)
         self._sent = (*self._sent, self._now)
 
     def edit(self) -> None:
         """Brings the first message up to date."""
         self._edits += 1
-        name = _digest("edited", self._root, self._edits, digest(self._members))
+        name = id_of("edited", self._root, self._edits, digest(self._members))
         self._notice(name, NoticeKind.EDITED, rfc3339(self._now), (), to=self._heard)
 
     @property
@@ -208,8 +206,3 @@ class Thread:
 
     def _close(self) -> None:
         self._root, self._heard, self._members, self._edits, self._marks = None, (), {}, 0, ""
-
-
-def _digest(*parts: object) -> str:
-    """128 bits over what a message says."""
-    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]

@@ -157,8 +157,7 @@ def _rho(
 
 
 def _by_threshold(rule: Rule, now: Observation, bound: _Bound, evidence: Evidence | None, *, firing: bool) -> Verdict:
-    resolve = bound.value if math.isnan(rule.resolve) else rule.resolve
-    breach = _past(rule, now.value, bound.value)
+    resolve, breach = _resolve(rule, bound), _past(rule, now.value, bound.value)
     recovered = firing and not _past(rule, now.value, resolve)
     reason = _reason(breach=breach, firing=firing, recovered=recovered)
     began = evidence.start if evidence is not None else None
@@ -187,7 +186,7 @@ def _by_evidence(rule: Rule, now: Observation, bound: _Bound, evidence: Evidence
 def _while_firing(rule: Rule, now: Observation, bound: _Bound, evidence: Evidence, rho: float) -> Verdict:
     null, count = mean_of(bound.value), _count(rule, now)
     drops = alternatives(null, rule.side, rho)
-    resolve = bound.value if math.isnan(rule.resolve) else rule.resolve
+    resolve = _resolve(rule, bound)
     bad = drops[max(evidence.strongest, _SHALLOW)]
     recovery = recovering(evidence, count, now.group, good=(mean_of(resolve), rho), bad=bad)
     if recovery >= RECOVERED_AT and not _past(rule, now.value, resolve):
@@ -222,6 +221,11 @@ def _reason(*, breach: bool, firing: bool, recovered: bool) -> Reason:
 
 def _suspected(evidence: Evidence | None) -> int | None:
     return None if evidence is None else evidence.suspected
+
+
+def _resolve(rule: Rule, bound: _Bound) -> float:
+    """Where a firing alert is good again; of a relative rule what its baseline allows."""
+    return bound.value if math.isnan(rule.resolve) else rule.resolve
 
 
 def _past(rule: Rule, value: float, bound: float) -> bool:
